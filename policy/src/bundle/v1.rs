@@ -1,0 +1,278 @@
+//! Format 1 of the bundle. Never edited once released: a change is `v2` beside it.
+//!
+//! References are resolved to indices here, so that a worker needs no names to decide; names are kept for traces and logs.
+//! A reader ignores fields it does not know, so that an older worker reads a newer control plane's additions.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Tags;
+use crate::money::NanoUsd;
+use crate::price::Rates;
+use crate::source::{AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, UnpricedModels};
+
+/// Index into [`Bundle::providers`].
+pub type ProviderIndex = u32;
+/// Index into [`Bundle::configs`].
+pub type ConfigIndex = u32;
+/// Index into [`Bundle::models`].
+pub type ModelIndex = u32;
+
+/// One organization's policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Always 1.
+    pub format: u32,
+    /// Whose.
+    pub org: Org,
+    /// Counts up by one with every change.
+    pub revision: u64,
+    /// When it was compiled.
+    pub created_at: DateTime<Utc>,
+    /// IANA time zone for `request.hour` and `request.weekday`.
+    pub time_zone: String,
+    /// Config that runs on every request.
+    pub entry_policy: Option<ConfigIndex>,
+    /// Networks from which requests are taken; empty means all.
+    pub ip_allowlist: Vec<IpNet>,
+    /// Refuse upstreams on loopback and private networks.
+    pub deny_private_upstreams: bool,
+    /// What happens to models without a price.
+    pub unpriced_models: UnpricedModels,
+    /// Providers, in the order of their names.
+    pub providers: Vec<Provider>,
+    /// Priced models, in the order of `provider/model`.
+    pub models: Vec<Model>,
+    /// Routing configs of the organization and of all projects.
+    pub configs: Vec<Config>,
+    /// Projects.
+    pub projects: Vec<Project>,
+    /// Keys.
+    pub keys: Vec<Key>,
+    /// Budgets, in the order of their names.
+    pub budgets: Vec<Budget>,
+}
+
+/// Whose bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Org {
+    /// `org_…`
+    pub id: String,
+    /// Slug.
+    pub slug: String,
+}
+
+/// A provider with its sealed secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// `prv_…`
+    pub id: String,
+    /// Name, the part before the `/`.
+    pub name: Arc<str>,
+    /// Vendor word.
+    pub vendor: String,
+    /// Where it is; always set (the compiler fills in the vendor's own), except for `simulated`.
+    pub base_url: Option<String>,
+    /// Secret, sealed to the worker pool.
+    pub api_key: Option<SealedSecret>,
+}
+
+/// A model with its price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Of which provider.
+    pub provider: ProviderIndex,
+    /// The provider's name for it; `*` at the end matches any rest.
+    pub name: Arc<str>,
+    /// Price per bucket; absent where unknown.
+    pub rates: Option<Rates>,
+    /// Names the version of the rates in logs.
+    pub price_version: Arc<str>,
+    /// Tokens of input and output together.
+    pub context_tokens: Option<u32>,
+    /// Tokens of output at most.
+    pub max_output_tokens: Option<u32>,
+    /// Quality class.
+    pub tier: Option<crate::source::Tier>,
+}
+
+/// A routing config.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// `cfg_…`
+    pub id: String,
+    /// Slug without the `@`.
+    pub slug: Arc<str>,
+    /// Of which project; absent for the organization's.
+    pub project: Option<u32>,
+    /// Version number, for logs.
+    pub version: u64,
+    /// What it does.
+    pub strategy: Strategy,
+}
+
+/// Where to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Another config.
+    Config(ConfigIndex),
+    /// A provider's model.
+    Model {
+        /// Of which provider.
+        provider: ProviderIndex,
+        /// The provider's name for it.
+        name: Arc<str>,
+    },
+    /// What was asked for.
+    Pass,
+    /// Refusal with a message.
+    Deny(Arc<str>),
+}
+
+/// How a config finds its target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// One target.
+    Single(Target),
+    /// One after the other.
+    Fallback {
+        /// In order.
+        attempts: Vec<Attempt>,
+        /// When to go on.
+        retry_on: Vec<RetryOn>,
+        /// Milliseconds for all together.
+        total_budget_ms: Option<u64>,
+    },
+    /// First rule that holds.
+    CustomRules {
+        /// In order.
+        rules: Vec<Rule>,
+        /// What applies when none holds.
+        otherwise: Target,
+    },
+    /// Patterns, and where the rest goes.
+    Allowlist {
+        /// Patterns with `*`.
+        models: Vec<String>,
+        /// Where the rest goes.
+        otherwise: Target,
+    },
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Where.
+    pub target: Target,
+    /// Milliseconds until the response head.
+    pub timeout_ms: Option<u64>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// CEL source, checked by the compiler.
+    pub condition: String,
+    /// Where to go when it holds.
+    pub then: Target,
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// `prj_…`
+    pub id: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// Bound tags.
+    pub tags: Tags,
+    /// Entry policy that narrows the organization's.
+    pub entry_policy: Option<ConfigIndex>,
+    /// Whether bare model names are looked up.
+    pub auto_resolve_bare_model: bool,
+    /// Whether fields the upstream can't take refuse the request.
+    pub strict_capabilities: bool,
+}
+
+/// A proxy key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// `key_…`
+    pub id: Arc<str>,
+    /// SHA-256 of the presented key, lower-case hex.
+    pub hash: String,
+    /// Of which project.
+    pub project: u32,
+    /// Name.
+    pub name: Arc<str>,
+    /// E-mail of its owner, or empty.
+    pub owner: Arc<str>,
+    /// Bound tags; they win over the project's.
+    pub tags: Tags,
+    /// Requests per minute.
+    pub rpm: Option<u32>,
+    /// When it stops working.
+    pub expires: Option<DateTime<Utc>>,
+    /// Patterns of models; `*` alone allows all.
+    pub allowed_models: Vec<String>,
+    /// Networks; empty means all.
+    pub ip_allowlist: Vec<IpNet>,
+}
+
+/// Whose spend a budget counts, resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All.
+    Organization,
+    /// One project.
+    Project(u32),
+    /// One key.
+    Key(u32),
+    /// One end user.
+    EndUser(Arc<str>),
+    /// Each end user.
+    EachEndUser,
+    /// One tag value.
+    Tag(Arc<str>, Arc<str>),
+    /// Each value of a tag.
+    EachTag(Arc<str>),
+    /// Models by pattern.
+    Model(String),
+    /// One provider.
+    Provider(ProviderIndex),
+}
+
+/// A budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// `bud_…`
+    pub id: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// Whose spend.
+    pub scope: Scope,
+    /// Which period.
+    pub period: PeriodKind,
+    /// Day the period starts on.
+    pub anchor_day: u32,
+    /// IANA time zone.
+    pub time_zone: String,
+    /// The cap.
+    pub cap: NanoUsd,
+    /// What happens at the cap; `downgrade` as resolved below.
+    pub at_cap: AtCap,
+    /// Where a downgrade goes.
+    pub downgrade_to: Option<ConfigIndex>,
+    /// From which share of the cap it applies.
+    pub downgrade_at: Fraction,
+    /// Act or watch.
+    pub mode: BudgetMode,
+    /// Lower the output limit rather than refuse.
+    pub clamp_output: bool,
+}

@@ -1,0 +1,1 @@
+//! From what operators meant to what workers enforce.

@@ -1,0 +1,22 @@
+//! What is allowed, what it costs, and the messages between the two planes.
+//!
+//! Pure: no sockets, no files, no clock, no database, so that control plane and data plane agree on what a bundle means without
+//! linking each other's frameworks, and so that everything here can be tested in microseconds.
+//!
+//! The way through it: [`source`] is what operators meant, [`compile`] turns it into a [`bundle`], [`engine`] decides one request
+//! against a bundle, [`budget`] and [`price`] know about periods and costs, [`event`] and [`link`] are what the planes say to each other.
+
+pub mod budget;
+pub mod bundle;
+pub mod catalogue;
+pub mod compile;
+pub mod decision;
+pub mod engine;
+pub mod event;
+pub mod facts;
+pub mod id;
+pub mod link;
+pub mod money;
+pub mod price;
+pub mod rule;
+pub mod source;

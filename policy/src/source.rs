@@ -1,0 +1,19 @@
+//! The policy source: what operators meant, before anything is compiled.
+//!
+//! [`Manifest`] is the declarative document of one organization, as people keep it in files: names instead of ids, secrets as
+//! references or left out. [`Organization`] is the same with the ids, key hashes and sealed secrets that the control plane keeps in
+//! rows; it is what [`crate::compile`] takes. Both are made of the same parts, so that a field added to a part is carried by both.
+//!
+//! Unknown fields are errors everywhere: a setting that is ignored is worse than one that is refused.
+
+mod budget;
+mod manifest;
+mod organization;
+mod routing;
+
+pub use budget::{AtCap, Budget, BudgetMode, Fraction, PeriodKind, Scope};
+pub use manifest::{
+    Expiry, IpAllowlists, Key, Manifest, Member, Model, Payloads, Project, ProjectSettings, Provider, Role, RoutingConfig, Settings, Tier, UnpricedModels,
+};
+pub use organization::{KeyRecord, ModelRecord, Organization, ProjectRecord, ProviderRecord, RoutingConfigRecord, BudgetRecord, SealedSecret};
+pub use routing::{Attempt, CacheSettings, RetryOn, RoutingDocument, RoutingRule, Strategy, Target};
