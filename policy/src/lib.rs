@@ -19,4 +19,5 @@ pub mod link;
 pub mod money;
 pub mod price;
 pub mod rule;
+pub mod seal;
 pub mod source;
