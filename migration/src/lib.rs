@@ -1,0 +1,48 @@
+//! The tables of the control plane's database, as a sequence of steps up and down.
+//!
+//! Promises: every step does the same on SQLite and PostgreSQL, runs in one transaction (it is applied whole or not at
+//! all), and `down` takes back what `up` made. A step that has been released is never edited: a later one corrects it.
+//!
+//! Leaves out: rows. Nothing here writes data, and nothing here knows the entities, so that an old step keeps its
+//! meaning when an entity changes; that entities and tables agree is checked by a test with [`inspect`].
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+pub mod inspect;
+mod table;
+
+mod m20261122_000001_create_tenancy;
+mod m20261122_000002_create_providers;
+mod m20261122_000003_create_routing_configs;
+mod m20261122_000004_create_budgets;
+mod m20261122_000005_create_keys;
+mod m20261122_000006_create_audit;
+mod m20261122_000007_create_publication;
+mod m20261122_000008_create_workers;
+mod m20261122_000009_create_request_log;
+mod m20261122_000010_create_ledger;
+
+#[cfg(test)]
+mod tests;
+
+/// All steps, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_create_tenancy::Migration),
+            Box::new(m20261122_000002_create_providers::Migration),
+            Box::new(m20261122_000003_create_routing_configs::Migration),
+            Box::new(m20261122_000004_create_budgets::Migration),
+            Box::new(m20261122_000005_create_keys::Migration),
+            Box::new(m20261122_000006_create_audit::Migration),
+            Box::new(m20261122_000007_create_publication::Migration),
+            Box::new(m20261122_000008_create_workers::Migration),
+            Box::new(m20261122_000009_create_request_log::Migration),
+            Box::new(m20261122_000010_create_ledger::Migration),
+        ]
+    }
+}
