@@ -1,0 +1,324 @@
+//! The written form of the configuration: flags, variables and file keys share one struct, so they can't differ.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use figment::Figment;
+use figment::providers::{Format as _, Serialized, Toml};
+use figment::value::Dict;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{LogFormat, WorkerConfig};
+
+/// Keys of a shared file that only the control plane has.
+const CONTROL_PLANE_KEYS: &[&str] = &["api_listen", "database_url", "master_key", "master_key_file", "no_demo", "public_url", "proxy_url"];
+
+/// Why a worker can't be configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or not readable.
+    #[error("config file `{path}` can't be read")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An unknown key, or a value of the wrong kind.
+    #[error("configuration is not usable")]
+    Invalid(#[source] Box<figment::Error>),
+    /// Something without a default was not given.
+    #[error("`--{0}` is missing (or its environment variable, or its key in the config file)")]
+    Missing(&'static str),
+    /// A value out of its range.
+    #[error("`{option}` must be {must}")]
+    OutOfRange {
+        /// Which.
+        option: &'static str,
+        /// What it must be.
+        must: &'static str,
+    },
+}
+
+/// Options of `modelux-worker serve`. A field is a flag, a variable and a file key at once.
+#[derive(Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerOptions {
+    /// TOML file with the same options as keys
+    #[arg(long, env = "MODELUX_CONFIG")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Control plane, such as `http://127.0.0.1:5100`
+    #[arg(long, env = "MODELUX_CONTROL_URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_url: Option<Url>,
+    /// Token with which the worker enrols, `mlx_wk_…`
+    #[arg(long, env = "MODELUX_WORKER_TOKEN", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_token: Option<String>,
+    /// Where callers connect; port 0 takes a free one
+    #[arg(long, env = "MODELUX_PROXY_LISTEN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_listen: Option<SocketAddr>,
+    /// A second listener for health and metrics
+    #[arg(long, env = "MODELUX_ADMIN_LISTEN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Directory for what outlives a restart
+    #[arg(long, env = "MODELUX_DATA_DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Where bundles are announced
+    #[arg(long, env = "MODELUX_REDIS_URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis_url: Option<String>,
+    /// OTLP over HTTP: traces and metrics go there
+    #[arg(long, env = "MODELUX_OTLP_ENDPOINT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<Url>,
+    /// How log lines look
+    #[arg(long, env = "MODELUX_LOG_FORMAT", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// Name for people
+    #[arg(long, env = "MODELUX_NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Threads that serve requests
+    #[arg(long, env = "MODELUX_THREADS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// Idle connections kept to upstreams
+    #[arg(long, env = "MODELUX_UPSTREAM_POOL_SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_pool_size: Option<usize>,
+    /// Largest request head
+    #[arg(long, env = "MODELUX_HEADER_LIMIT_BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_limit_bytes: Option<usize>,
+    /// Largest request body
+    #[arg(long, env = "MODELUX_BODY_LIMIT_BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_limit_bytes: Option<usize>,
+    /// Time for the request head
+    #[arg(long, env = "MODELUX_HEADER_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_timeout_ms: Option<u64>,
+    /// Time between two pieces of the request body
+    #[arg(long, env = "MODELUX_BODY_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_timeout_ms: Option<u64>,
+    /// Time a connection may be idle between requests
+    #[arg(long, env = "MODELUX_KEEP_ALIVE_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_alive_ms: Option<u64>,
+    /// Time to connect to an upstream
+    #[arg(long, env = "MODELUX_CONNECT_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_ms: Option<u64>,
+    /// Time until an upstream's response head
+    #[arg(long, env = "MODELUX_ATTEMPT_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u64>,
+    /// Time between two pieces of a response
+    #[arg(long, env = "MODELUX_IDLE_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_ms: Option<u64>,
+    /// Time for an exchange from first to last byte
+    #[arg(long, env = "MODELUX_EXCHANGE_LIMIT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange_limit_ms: Option<u64>,
+    /// Time that running exchanges get on shutdown
+    #[arg(long, env = "MODELUX_DRAIN_LIMIT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_limit_ms: Option<u64>,
+    /// Between two heartbeats
+    #[arg(long, env = "MODELUX_HEARTBEAT_INTERVAL_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_interval_ms: Option<u64>,
+    /// How long the control plane may hold back the answer to a feed query
+    #[arg(long, env = "MODELUX_FEED_WAIT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed_wait_ms: Option<u64>,
+    /// Time for any other call to the control plane
+    #[arg(long, env = "MODELUX_LINK_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_timeout_ms: Option<u64>,
+    /// How long a request waits for money that other workers give back
+    #[arg(long, env = "MODELUX_LEASE_WAIT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_wait_ms: Option<u64>,
+    /// An account without traffic for this long gives its lease back
+    #[arg(long, env = "MODELUX_LEASE_IDLE_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_idle_ms: Option<u64>,
+    /// Bundles not confirmed for this long make readiness say `stale`
+    #[arg(long, env = "MODELUX_POLICY_AGE_LIMIT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_age_limit_ms: Option<u64>,
+    /// Size of a spool segment
+    #[arg(long, env = "MODELUX_SPOOL_SEGMENT_BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool_segment_bytes: Option<u64>,
+    /// Size of the spool at which new requests are refused
+    #[arg(long, env = "MODELUX_SPOOL_LIMIT_BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool_limit_bytes: Option<u64>,
+    /// Events in a batch at most
+    #[arg(long, env = "MODELUX_SPOOL_BATCH_EVENTS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool_batch_events: Option<usize>,
+    /// How long a batch gathers
+    #[arg(long, env = "MODELUX_SPOOL_BATCH_WAIT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool_batch_wait_ms: Option<u64>,
+    /// How long written events may stay unsynced
+    #[arg(long, env = "MODELUX_SPOOL_SYNC_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool_sync_ms: Option<u64>,
+}
+
+impl WorkerOptions {
+    /// Reads the file, if one is named, and puts everything together.
+    ///
+    /// # Errors
+    /// When the file can't be read or holds an unknown key, when something is missing or out of range.
+    pub fn into_config(self) -> Result<WorkerConfig, ConfigError> {
+        let file = match &self.config {
+            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?,
+            None => String::new(),
+        };
+        self.over(&file)?.check()
+    }
+
+    /// Flags and variables over the keys of `file`.
+    fn over(self, file: &str) -> Result<Self, ConfigError> {
+        let invalid = |error: figment::Error| ConfigError::Invalid(Box::new(error));
+        let mut keys: Dict = Figment::from(Toml::string(file)).extract().map_err(invalid)?;
+        keys.retain(|key, _| !CONTROL_PLANE_KEYS.contains(&key.as_str()));
+        Figment::from(Serialized::defaults(keys)).merge(Serialized::defaults(self)).extract().map_err(invalid)
+    }
+
+    /// From what was written to what is used.
+    fn check(self) -> Result<WorkerConfig, ConfigError> {
+        let control_url = self.control_url.ok_or(ConfigError::Missing("control-url"))?;
+        if !matches!(control_url.scheme(), "http" | "https") || control_url.cannot_be_a_base() {
+            return Err(ConfigError::OutOfRange { option: "control_url", must: "an http or https address" });
+        }
+        let worker_token = self.worker_token.filter(|token| !token.is_empty()).ok_or(ConfigError::Missing("worker-token"))?;
+        let proxy_listen = self.proxy_listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("modelux-worker-data"));
+        let mut config = WorkerConfig::new(control_url, SecretString::from(worker_token), proxy_listen, data_dir);
+        config.admin_listen = self.admin_listen;
+        config.redis_url = self.redis_url.filter(|url| !url.is_empty()).map(SecretString::from);
+        config.otlp_endpoint = self.otlp_endpoint;
+        config.log_format = self.log_format.unwrap_or_default();
+        config.name = self.name;
+
+        let limits = &mut config.limits;
+        set(&mut limits.threads, self.threads);
+        set(&mut limits.upstream_pool_size, self.upstream_pool_size);
+        set(&mut limits.header_bytes, self.header_limit_bytes);
+        set(&mut limits.body_bytes, self.body_limit_bytes);
+        set_ms(&mut limits.header_timeout, self.header_timeout_ms);
+        set_ms(&mut limits.body_timeout, self.body_timeout_ms);
+        set_ms(&mut limits.keep_alive, self.keep_alive_ms);
+        set_ms(&mut limits.connect_timeout, self.connect_timeout_ms);
+        set_ms(&mut limits.attempt_timeout, self.attempt_timeout_ms);
+        set_ms(&mut limits.idle_timeout, self.idle_timeout_ms);
+        set_ms(&mut limits.exchange_limit, self.exchange_limit_ms);
+        set_ms(&mut limits.drain_limit, self.drain_limit_ms);
+
+        let link = &mut config.link;
+        set_ms(&mut link.heartbeat_interval, self.heartbeat_interval_ms);
+        set_ms(&mut link.feed_wait, self.feed_wait_ms);
+        set_ms(&mut link.call_timeout, self.link_timeout_ms);
+        set_ms(&mut link.lease_wait, self.lease_wait_ms);
+        set_ms(&mut link.idle_after, self.lease_idle_ms);
+        set_ms(&mut link.policy_age_limit, self.policy_age_limit_ms);
+
+        let spool = &mut config.spool;
+        set(&mut spool.segment_bytes, self.spool_segment_bytes);
+        set(&mut spool.limit_bytes, self.spool_limit_bytes);
+        set(&mut spool.batch_events, self.spool_batch_events);
+        set_ms(&mut spool.batch_wait, self.spool_batch_wait_ms);
+        set_ms(&mut spool.sync_interval, self.spool_sync_ms);
+        check_ranges(config)
+    }
+}
+
+fn check_ranges(config: WorkerConfig) -> Result<WorkerConfig, ConfigError> {
+    let rules: [(bool, &'static str, &'static str); 6] = [
+        (config.limits.threads >= 1, "threads", "at least 1"),
+        (config.limits.body_bytes >= 1024, "body_limit_bytes", "at least 1024"),
+        (config.spool.segment_bytes >= 64 << 10, "spool_segment_bytes", "at least 65536"),
+        (config.spool.limit_bytes / 4 >= config.spool.segment_bytes, "spool_limit_bytes", "at least four segments"),
+        (config.spool.batch_events >= 1, "spool_batch_events", "at least 1"),
+        (config.link.heartbeat_interval >= Duration::from_millis(50), "heartbeat_interval_ms", "at least 50"),
+    ];
+    match rules.into_iter().find(|(holds, ..)| !holds) {
+        Some((_, option, must)) => Err(ConfigError::OutOfRange { option, must }),
+        None => Ok(config),
+    }
+}
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+fn set_ms(slot: &mut Duration, value: Option<u64>) {
+    set(slot, value.map(Duration::from_millis));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn required() -> WorkerOptions {
+        WorkerOptions {
+            control_url: Some("http://127.0.0.1:5100".parse().unwrap()),
+            worker_token: Some("mlx_wk_secret".to_owned()),
+            ..WorkerOptions::default()
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let flags = WorkerOptions { body_limit_bytes: Some(4096), ..required() };
+        let config = flags.over("body_limit_bytes = 9999\nthreads = 3\n").unwrap().check().unwrap();
+        assert_eq!(config.limits.body_bytes, 4096);
+        assert_eq!(config.limits.threads, 3);
+        assert_eq!(config.spool.batch_events, 500);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let Err(ConfigError::Invalid(error)) = required().over("body_limit = 1\n") else { panic!("accepted an unknown key") };
+        assert!(error.to_string().contains("body_limit"), "{error}");
+    }
+
+    #[test]
+    fn keys_of_the_control_plane_in_a_shared_file_are_skipped() {
+        assert!(required().over("database_url = \"sqlite://x\"\napi_listen = \"127.0.0.1:0\"\n").is_ok());
+    }
+
+    #[test]
+    fn missing_and_senseless_values_are_refused_by_name() {
+        assert!(matches!(WorkerOptions::default().check(), Err(ConfigError::Missing("control-url"))));
+        let tiny = WorkerOptions { spool_limit_bytes: Some(1), ..required() };
+        assert!(matches!(tiny.check(), Err(ConfigError::OutOfRange { option: "spool_limit_bytes", .. })));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = WorkerOptions { redis_url: Some("redis://:hunter2@h".to_owned()), ..required() }.check().unwrap();
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("mlx_wk_secret") && !printed.contains("hunter2"), "{printed}");
+    }
+}
