@@ -7,4 +7,6 @@
 mod envelope;
 pub mod v1;
 
+#[cfg(test)]
+pub(crate) use envelope::hex_digest;
 pub use envelope::{BundleError, Envelope, SigningKey, VerifyingKey};

@@ -1,11 +1,29 @@
-//! Decides one request against one bundle. Pure and bounded: no I/O, no clock, no lock.
+//! Decides one request against one bundle.
+//!
+//! [`Engine::load`] makes a bundle ready once: rules compiled, keys hashed into a map, budgets sorted by scope. [`Engine::decide`] then
+//! answers in microseconds, without I/O, clock or lock, and only from its arguments, so that a decision can be replayed.
+//!
+//! Order of a decision: the key itself (expiry, addresses) → the organization's entry policy → the project's, which can only narrow it →
+//! the `model` asked for → downgrades by budgets → what key and allowlists permit. Money is not reserved here: a permit says which budgets
+//! apply, and admission reserves for each attempt.
+//!
+//! The engine denies what it does not understand: an unknown model form, a vendor it can't serve, a chain that does not end.
+
+mod budgets;
+mod entry;
+mod load;
+mod resolve;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::bundle::v1::Bundle;
-use crate::decision::{Claim, Decision};
-use crate::facts::{HealthView, RequestFacts, Subject, Tags};
+use crate::bundle::v1;
+use crate::decision::{Claim, Decision, Denial, DenialReason, Permit, Trace, TraceStep};
+use crate::facts::{Facts, HealthView, RequestFacts, Subject, SubjectNames, Tags};
 use crate::money::NanoUsd;
+use crate::rule::Rule;
+
+pub use load::LoadError;
 
 /// What is known of money at this instant.
 pub trait BudgetView {
@@ -13,29 +31,220 @@ pub trait BudgetView {
     fn used(&self, claim: &Claim) -> NanoUsd;
 }
 
-/// A bundle made ready for decisions: rules compiled, keys indexed.
+/// A bundle made ready for decisions.
 #[derive(Debug)]
 pub struct Engine {
-    bundle: Bundle,
-    keys: HashMap<String, u32>,
+    bundle: v1::Bundle,
+    time_zone: chrono_tz::Tz,
+    keys: HashMap<[u8; 32], u32>,
+    /// By key: tags of its project, overridden by its own.
+    tags: Vec<Tags>,
+    configs: Vec<LoadedConfig>,
+    slugs: HashMap<(Option<u32>, Arc<str>), u32>,
+    providers: HashMap<Arc<str>, u32>,
+    /// By provider: models by name.
+    models: Vec<HashMap<Arc<str>, u32>>,
+    bare_models: HashMap<Arc<str>, Vec<u32>>,
+    budgets: budgets::BudgetIndex,
+    /// Whether any rule asks for `estimate`.
+    uses_estimate: bool,
 }
 
-/// Why a bundle can't be made ready.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct LoadError {
-    message: String,
+/// A config with its rules compiled and its labels made.
+#[derive(Debug)]
+struct LoadedConfig {
+    /// `@slug`
+    label: Arc<str>,
+    rules: Vec<LoadedRule>,
+}
+
+#[derive(Debug)]
+struct LoadedRule {
+    rule: Rule,
+    kind: crate::rule::RuleKind,
+    condition: Arc<str>,
+}
+
+/// One decision being made.
+struct Deciding<'a> {
+    engine: &'a Engine,
+    subject: &'a Subject,
+    request: &'a RequestFacts,
+    facts: Facts<'a>,
+    trace: Trace,
+    /// Allowlists that every target has to be on.
+    allowlists: smallvec::SmallVec<[u32; 2]>,
+    /// Whether some claim must not pass its cap, so that a price is needed.
+    blocking: bool,
 }
 
 impl Engine {
-    /// Compiles rules and builds indices. Not for the request path.
-    pub fn load(bundle: Bundle) -> Result<Self, LoadError> { todo!() }
     /// The bundle this was made of.
-    pub fn bundle(&self) -> &Bundle { &self.bundle }
-    /// Who presents the key with this SHA-256.
-    pub fn identify(&self, key_hash_hex: &str) -> Option<Subject> { todo!() }
+    #[must_use]
+    pub fn bundle(&self) -> &v1::Bundle {
+        &self.bundle
+    }
+
+    /// Who presents the key with this SHA-256 (lower-case hex).
+    #[must_use]
+    pub fn identify(&self, key_hash_hex: &str) -> Option<Subject> {
+        let key = *self.keys.get(&load::parse_hash(key_hash_hex)?)?;
+        let project = self.key(key)?.project;
+        Some(Subject { key, project })
+    }
+
+    /// All key hashes of this bundle, for a map over all organizations.
+    pub fn key_hashes(&self) -> impl Iterator<Item = (&[u8; 32], Subject)> {
+        self.keys.iter().filter_map(|(hash, &key)| Some((hash, Subject { key, project: self.key(key)?.project })))
+    }
+
     /// Tags bound to the subject: the project's, overridden by the key's.
-    pub fn bound_tags(&self, subject: &Subject) -> &Tags { todo!() }
-    /// The decision.
-    pub fn decide(&self, subject: &Subject, facts: &RequestFacts, budgets: &dyn BudgetView, health: &dyn HealthView) -> Decision { todo!() }
+    #[must_use]
+    pub fn bound_tags(&self, subject: &Subject) -> Option<&Tags> {
+        self.tags.get(index(subject.key))
+    }
+
+    /// The subject's key.
+    #[must_use]
+    pub fn key(&self, key: u32) -> Option<&v1::Key> {
+        self.bundle.keys.get(index(key))
+    }
+
+    /// The subject's project.
+    #[must_use]
+    pub fn project(&self, project: u32) -> Option<&v1::Project> {
+        self.bundle.projects.get(index(project))
+    }
+
+    /// A budget by its index.
+    #[must_use]
+    pub fn budget(&self, budget: u32) -> Option<&v1::Budget> {
+        self.bundle.budgets.get(index(budget))
+    }
+
+    /// A provider by its index.
+    #[must_use]
+    pub fn provider(&self, provider: u32) -> Option<&v1::Provider> {
+        self.bundle.providers.get(index(provider))
+    }
+
+    /// Every model name that the subject may ask for, as `provider/model`, and the `@slug`s it can see; for `GET /v1/models`.
+    #[must_use]
+    pub fn visible_models(&self, subject: &Subject) -> Vec<String> {
+        let Some(key) = self.key(subject.key) else { return Vec::new() };
+        let models = self.bundle.models.iter().filter_map(|model| {
+            let provider = self.provider(model.provider)?;
+            resolve::allowed(&key.allowed_models, &provider.name, &model.name).then(|| format!("{}/{}", provider.name, model.name))
+        });
+        let configs = self.bundle.configs.iter().filter(|config| config.project.is_none_or(|project| project == subject.project));
+        let mut names: Vec<String> = configs.map(|config| format!("@{}", config.slug)).chain(models).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The decision on one request. `trace` holds what was noted before, such as bound tags a caller tried to set.
+    pub fn decide(
+        &self,
+        subject: &Subject,
+        request: &RequestFacts,
+        budgets: &dyn BudgetView,
+        health: &dyn HealthView,
+        trace: Trace,
+    ) -> Decision {
+        let (Some(key), Some(project)) = (self.key(subject.key), self.project(subject.project)) else {
+            // A subject of another bundle; nothing in this one is known about it.
+            return Decision::Deny(denial(DenialReason::Policy, "the key belongs to no project".to_owned(), trace));
+        };
+        let claims = self.budgets.claims(subject, request);
+        let budget_facts = self.budget_facts(&claims, budgets);
+        let names = SubjectNames { key: &key.name, owner: &key.owner, project: &project.name, org: &self.bundle.org.slug };
+        let facts = Facts {
+            request,
+            subject: names,
+            budgets: &budget_facts,
+            most_constraining: budgets::most_constraining(&budget_facts),
+            estimate: NanoUsd::ZERO,
+            health,
+            time_zone: self.time_zone,
+        };
+        let blocking = claims.iter().any(|claim| self.budget(claim.budget).is_some_and(budgets::blocks));
+        let mut deciding = Deciding { engine: self, subject, request, facts, trace, allowlists: smallvec::SmallVec::new(), blocking };
+        if self.uses_estimate {
+            deciding.facts.estimate = deciding.estimate();
+        }
+        match deciding.route(&claims) {
+            Ok((route, downgraded_by)) => Decision::Permit(Permit { route, claims, downgraded_by, trace: deciding.trace }),
+            Err((reason, message)) => Decision::Deny(denial(reason, message, deciding.trace)),
+        }
+    }
 }
+
+/// A reason with its message, before it becomes a [`Denial`].
+type Refusal = (DenialReason, String);
+
+impl Deciding<'_> {
+    fn route(&mut self, claims: &[Claim]) -> Result<(crate::decision::Route, Option<u32>), Refusal> {
+        self.check_key()?;
+        let wanted = self.entry()?;
+        let downgrade = self.note_budgets(claims);
+        let wanted = downgrade.map_or(wanted, |(_, config)| v1::Target::Config(config));
+        let route = self.resolve_permitted(&wanted)?;
+        Ok((route, downgrade.map(|(budget, _)| budget)))
+    }
+
+    fn check_key(&self) -> Result<(), Refusal> {
+        let Some(key) = self.engine.key(self.subject.key) else {
+            return Err((DenialReason::Policy, "the key is not in this bundle".to_owned()));
+        };
+        if key.expires.is_some_and(|expires| expires <= self.request.time) {
+            return Err((DenialReason::KeyExpired, format!("key `{}` has expired; ask its owner for a new one", key.name)));
+        }
+        for (allowlist, whose) in [(&self.engine.bundle.ip_allowlist, "the organization"), (&key.ip_allowlist, "the key")] {
+            if !allowlist.is_empty() && !allowlist.iter().any(|network| network.contains(&self.request.peer)) {
+                let message = format!("address {} is not on the IP allowlist of {whose}", self.request.peer);
+                return Err((DenialReason::IpNotAllowed, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn denial(reason: DenialReason, message: String, mut trace: Trace) -> Denial {
+    trace.push(TraceStep::Denied { code: reason.code(), message: message.clone() });
+    Denial { reason, message, trace }
+}
+
+impl Denial {
+    /// A refusal that admission found: no money, too fast.
+    #[must_use]
+    pub fn at_admission(reason: DenialReason, message: String, trace: Trace) -> Self {
+        denial(reason, message, trace)
+    }
+}
+
+impl DenialReason {
+    /// The error code that the caller sees and the log keeps.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::KeyExpired => "key_expired",
+            Self::UnknownModel => "model_not_found",
+            Self::UnknownConfig => "routing_config_not_found",
+            Self::Policy => "policy_denied",
+            Self::IpNotAllowed => "ip_not_allowed",
+            Self::Unpriced => "model_unpriced",
+            Self::Budget(_) => "budget_exceeded",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::BudgetUnavailable => "budget_unavailable",
+        }
+    }
+}
+
+/// Indices in a bundle are `u32`; a slice wants `usize`, which is at least as wide on every platform this runs on.
+fn index(at: u32) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Identifiers: a three-letter prefix that says what a thing is, and a time-ordered tail: `prj_01J9Z…`.
 //!
-//! The tail is a UUIDv7 in Crockford's base 32, 26 characters, so that ids sort by creation in any database and are safe in URLs.
+//! The tail is a version 7 UUID in Crockford's base 32, 26 characters, so that ids sort by creation in any database and are safe in URLs.
 //! Secrets are not ids; they are made by the planes with a random source of their own.
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -6,6 +6,12 @@
 //! The way through it: [`source`] is what operators meant, [`compile`] turns it into a [`bundle`], [`engine`] decides one request
 //! against a bundle, [`budget`] and [`price`] know about periods and costs, [`event`] and [`link`] are what the planes say to each other.
 
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::float_arithmetic, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::arithmetic_side_effects)
+)]
+
 pub mod budget;
 pub mod bundle;
 pub mod catalogue;
@@ -21,3 +27,6 @@ pub mod price;
 pub mod rule;
 pub mod seal;
 pub mod source;
+
+#[cfg(test)]
+mod testing;

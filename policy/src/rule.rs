@@ -24,9 +24,9 @@
 //! # Bounds
 //!
 //! Refused before parsing: more than 2 kB, 16 nested brackets, 200 operators. Parsing then happens on a thread with a stack of its
-//! own and under a time limit. Refused after it: trees deeper than 40, lists longer than 200, a comprehension within a
+//! own and under a time limit. Refused after it: trees deeper than 40 (24 where the interpreter runs), lists longer than 200, a comprehension within a
 //! comprehension, functions off the list, patterns that are not literals or compile to more than 1 MiB, and anything that could take
-//! more than 20,000 steps. That bound is static and holds for every request, because the only loops there are run over a list
+//! more than 20,000 steps, each at most linear in the texts it looks at. That bound is static and holds for every request, because the only loops there are run over a list
 //! written in the rule or over the tags, and a rule that walks tags errors beyond 64 of them. No function makes a text longer than
 //! its argument, so memory is bounded by the rule and the tags.
 //!
@@ -183,15 +183,13 @@ impl Rule {
     /// # Errors
     /// The first thing in `source` that is not understood, with its place.
     pub fn compile(source: &str, kind: RuleKind) -> Result<Self, RuleError> {
-        Self::compile_all([(source, kind)])
-            .pop()
-            .unwrap_or_else(|| Err(position::at(source, 0, "the expression could not be compiled")))
+        Self::compile_all([(source, kind)]).pop().unwrap_or_else(|| Err(position::at(source, 0, "the expression could not be compiled")))
     }
 
     /// Compiles many rules on one thread, answering each in its place.
     #[must_use]
     pub fn compile_all<'s>(rules: impl IntoIterator<Item = (&'s str, RuleKind)>) -> Vec<Result<Self, RuleError>> {
-        build::compile_all(rules.into_iter().collect())
+        build::compile_all(&rules.into_iter().collect::<Vec<_>>())
     }
 
     /// The expression as it was written.

@@ -13,7 +13,10 @@ mod routing;
 
 pub use budget::{AtCap, Budget, BudgetMode, Fraction, PeriodKind, Scope};
 pub use manifest::{
-    Expiry, IpAllowlists, Key, Manifest, Member, Model, Payloads, Project, ProjectSettings, Provider, Role, RoutingConfig, Settings, Tier, UnpricedModels,
+    Expiry, IpAllowlists, Key, Manifest, Member, Model, Payloads, Project, ProjectSettings, Provider, Role, RoutingConfig, Settings, Tier,
+    UnpricedModels,
 };
-pub use organization::{KeyRecord, ModelRecord, Organization, ProjectRecord, ProviderRecord, RoutingConfigRecord, BudgetRecord, SealedSecret};
+pub use organization::{
+    BudgetRecord, KeyRecord, ModelRecord, Organization, ProjectRecord, ProviderRecord, RoutingConfigRecord, SealedSecret,
+};
 pub use routing::{Attempt, CacheSettings, RetryOn, RoutingDocument, RoutingRule, Strategy, Target};

@@ -171,13 +171,13 @@ impl Envelope {
             format: u32,
         }
         let (org_id, revision) = (self.org_id.clone(), self.revision);
-        let head: Head = serde_json::from_str(self.body.get())
-            .map_err(|source| BundleError::Decode { org_id: org_id.clone(), revision, source })?;
+        let head: Head =
+            serde_json::from_str(self.body.get()).map_err(|source| BundleError::Decode { org_id: org_id.clone(), revision, source })?;
         if head.format != 1 {
             return Err(BundleError::Format { org_id, revision, format: head.format });
         }
-        let bundle: Bundle = serde_json::from_str(self.body.get())
-            .map_err(|source| BundleError::Decode { org_id: org_id.clone(), revision, source })?;
+        let bundle: Bundle =
+            serde_json::from_str(self.body.get()).map_err(|source| BundleError::Decode { org_id: org_id.clone(), revision, source })?;
         if bundle.org.id != org_id || bundle.revision != revision {
             return Err(BundleError::Mismatch { org_id, revision });
         }
@@ -196,7 +196,7 @@ pub(crate) fn hex_digest(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a String can't fail.
-        drop(write!(hex, "{byte:02x}"));
+        write!(hex, "{byte:02x}").unwrap_or_default();
         hex
     })
 }

@@ -55,7 +55,9 @@ impl ScopeObject {
             Self { project: Some(name), key: None, end_user: None, tag: None, value: None, model: None, provider: None } => {
                 Ok(Scope::Project(name))
             }
-            Self { project: None, key: Some(key), end_user: None, tag: None, value: None, model: None, provider: None } => Ok(Scope::Key(key)),
+            Self { project: None, key: Some(key), end_user: None, tag: None, value: None, model: None, provider: None } => {
+                Ok(Scope::Key(key))
+            }
             Self { project: None, key: None, end_user: Some(user), tag: None, value: None, model: None, provider: None } => {
                 Ok(Scope::EndUser(user))
             }

@@ -1,0 +1,185 @@
+//! Routing configs: targets resolved, rules checked.
+
+use std::sync::Arc;
+
+use super::{Index, Rejections, references};
+use crate::bundle::v1;
+use crate::rule::{Rule, RuleKind};
+use crate::source::{Attempt, Organization, RetryOn, RoutingConfigRecord, RoutingRule, Strategy, Target};
+
+const MAX_RULES: usize = 200;
+const MAX_ATTEMPTS: usize = 16;
+const MAX_PATTERNS: usize = 1_000;
+/// Ten minutes; longer than any provider keeps a request.
+const MAX_TIMEOUT_MS: u64 = 600_000;
+
+/// Compiles all configs, the organization's first, then each project's, in the order in which they were indexed.
+pub(super) fn compile_configs(organization: &Organization, index: &Index<'_>, rejections: &mut Rejections) -> Vec<v1::Config> {
+    let shared = organization.routing_configs.iter().map(|record| (None, record));
+    let own = (0_u32..)
+        .zip(&organization.projects)
+        .flat_map(|(project, record)| record.routing_configs.iter().map(move |config| (Some(project), config)));
+    shared.chain(own).map(|(project, record)| compile_config(project, record, index, rejections)).collect()
+}
+
+/// One config being compiled: where it stands, and where mistakes go.
+struct Place<'a, 'b> {
+    slug: &'a str,
+    project: Option<u32>,
+    index: &'a Index<'a>,
+    rejections: &'b mut Rejections,
+}
+
+impl Place<'_, '_> {
+    fn reject(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.rejections.add("routing_config", self.slug, field, message);
+    }
+}
+
+fn compile_config(project: Option<u32>, record: &RoutingConfigRecord, index: &Index<'_>, rejections: &mut Rejections) -> v1::Config {
+    let mut place = Place { slug: &record.config.slug, project, index, rejections };
+    let document = &record.config.document;
+    if document.cache.is_some() {
+        place.reject("cache", "this version has no response cache; leave it out");
+    }
+    if document.embedding_dimensions.is_some() {
+        place.reject("embedding_dimensions", "this version serves no embeddings; leave it out");
+    }
+    let strategy = match &document.strategy {
+        Strategy::Single { model } => v1::Strategy::Single(place.route_target(model, "model")),
+        Strategy::Fallback { attempts, retry_on, total_budget_ms } => place.fallback(attempts, retry_on.as_deref(), *total_budget_ms),
+        Strategy::CustomRules { rules } => place.custom_rules(rules),
+        Strategy::Allowlist { models, otherwise } => place.allowlist(models, otherwise),
+    };
+    v1::Config { id: record.id.clone(), slug: Arc::from(record.config.slug.as_str()), project, version: record.version, strategy }
+}
+
+impl Place<'_, '_> {
+    fn fallback(&mut self, attempts: &[Attempt], retry_on: Option<&[RetryOn]>, total_budget_ms: Option<u64>) -> v1::Strategy {
+        if attempts.is_empty() || attempts.len() > MAX_ATTEMPTS {
+            self.reject("attempts", format!("a fallback has 1 to {MAX_ATTEMPTS} attempts"));
+        }
+        self.check_time("total_budget_ms", total_budget_ms);
+        let mut compiled = Vec::with_capacity(attempts.len());
+        for (position, attempt) in attempts.iter().enumerate() {
+            self.check_time(&format!("attempts[{position}].timeout_ms"), attempt.timeout_ms);
+            let target = self.route_target(&attempt.model, &format!("attempts[{position}].model"));
+            compiled.push(v1::Attempt { target, timeout_ms: attempt.timeout_ms });
+        }
+        v1::Strategy::Fallback { attempts: compiled, retry_on: retry_on.unwrap_or(&RetryOn::ALL).to_vec(), total_budget_ms }
+    }
+
+    fn check_time(&mut self, field: &str, milliseconds: Option<u64>) {
+        if milliseconds.is_some_and(|milliseconds| !(1..=MAX_TIMEOUT_MS).contains(&milliseconds)) {
+            self.reject(field, format!("must be 1 to {MAX_TIMEOUT_MS} milliseconds"));
+        }
+    }
+
+    fn custom_rules(&mut self, rules: &[RoutingRule]) -> v1::Strategy {
+        if rules.len() > MAX_RULES {
+            self.reject("rules", format!("at most {MAX_RULES} rules"));
+        }
+        let checked = self.check_conditions(rules);
+        let mut compiled = Vec::with_capacity(rules.len());
+        let mut otherwise = None;
+        for (position, rule) in rules.iter().enumerate() {
+            if otherwise.is_some() {
+                self.reject(format!("rules[{position}]"), "nothing can follow `else`; move it up or remove it");
+                break;
+            }
+            match rule {
+                RoutingRule::If { condition, then } => {
+                    let then = self.target(then, &format!("rules[{position}].then"));
+                    compiled.push(v1::Rule { condition: condition.clone(), then });
+                }
+                RoutingRule::Else(target) => otherwise = Some(self.target(target, &format!("rules[{position}].else"))),
+            }
+        }
+        if otherwise.is_none() {
+            self.reject("rules", "the list needs a last `else`, so that every request has a way");
+        }
+        for (field, message) in checked {
+            self.reject(field, message);
+        }
+        v1::Strategy::CustomRules { rules: compiled, otherwise: otherwise.unwrap_or(v1::Target::Pass) }
+    }
+
+    /// Compiles every expression once to see that it can be; answers field and message of those that can't.
+    fn check_conditions(&self, rules: &[RoutingRule]) -> Vec<(String, String)> {
+        let conditions: Vec<(usize, &str, RuleKind)> = rules
+            .iter()
+            .enumerate()
+            .filter_map(|(position, rule)| match rule {
+                RoutingRule::If { condition, then } => Some((position, condition.as_str(), kind_of(matches!(then, Target::Deny(_))))),
+                RoutingRule::Else(_) => None,
+            })
+            .collect();
+        let compiled = Rule::compile_all(conditions.iter().map(|(_, condition, kind)| (*condition, *kind)));
+        let mut wrong = Vec::new();
+        for ((position, _, _), rule) in conditions.iter().zip(compiled) {
+            let field = format!("rules[{position}].if");
+            match rule {
+                Err(error) => wrong.push((field, error.to_string())),
+                Ok(rule) => {
+                    let unknown = rule.references().budgets().find(|name| !self.index.budgets.contains_key(name));
+                    wrong.extend(unknown.map(|name| (field, format!("there is no budget `{name}`"))));
+                }
+            }
+        }
+        wrong
+    }
+
+    fn allowlist(&mut self, models: &[String], otherwise: &Target) -> v1::Strategy {
+        if models.len() > MAX_PATTERNS || models.iter().any(|pattern| pattern.is_empty() || pattern.len() > 256) {
+            self.reject("models", format!("at most {MAX_PATTERNS} patterns of 1 to 256 bytes"));
+        }
+        v1::Strategy::Allowlist { models: models.to_vec(), otherwise: self.target(otherwise, "otherwise") }
+    }
+
+    /// A target that must lead to a model.
+    fn route_target(&mut self, target: &Target, field: &str) -> v1::Target {
+        if matches!(target, Target::Pass | Target::Deny(_)) {
+            self.reject(field, "must be a model or `@slug`; `pass` and `deny` belong into `custom_rules` and `allowlist`");
+        }
+        self.target(target, field)
+    }
+
+    fn target(&mut self, target: &Target, field: &str) -> v1::Target {
+        match target {
+            Target::Pass => v1::Target::Pass,
+            Target::Deny(message) => v1::Target::Deny(Arc::from(message.as_str())),
+            Target::Config(slug) => match references::find_config(slug, self.project, self.index) {
+                Some(config) => v1::Target::Config(config),
+                None => {
+                    self.reject(field, format!("there is no routing config `@{slug}`"));
+                    v1::Target::Pass
+                }
+            },
+            Target::Model(model) => self.model(model, field),
+        }
+    }
+
+    fn model(&mut self, model: &str, field: &str) -> v1::Target {
+        let resolved = match model.split_once('/') {
+            Some((provider, name)) if !name.is_empty() => match self.index.providers.get(provider) {
+                Some(&provider) => Ok(v1::Target::Model { provider, name: Arc::from(name) }),
+                None => Err(format!("there is no provider `{provider}`")),
+            },
+            Some(_) => Err(format!("`{model}` names no model; write `provider/model`")),
+            None => match self.index.bare_models.get(model).map(Vec::as_slice) {
+                Some([provider]) => Ok(v1::Target::Model { provider: *provider, name: Arc::from(model) }),
+                Some(_) => Err(format!("several providers serve `{model}`; write `provider/model`")),
+                None => Err(format!("no provider is known to serve `{model}`; write `provider/model`")),
+            },
+        };
+        resolved.unwrap_or_else(|message| {
+            self.reject(field, message);
+            v1::Target::Pass
+        })
+    }
+}
+
+/// A rule that denies fails closed.
+pub(crate) const fn kind_of(denies: bool) -> RuleKind {
+    if denies { RuleKind::Denies } else { RuleKind::Routes }
+}

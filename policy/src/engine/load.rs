@@ -1,0 +1,118 @@
+//! Makes a bundle ready.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::budgets::BudgetIndex;
+use super::{Engine, LoadedConfig, LoadedRule, index};
+use crate::bundle::v1::{Bundle, Config, Strategy, Target};
+use crate::facts::Tags;
+use crate::rule::{Rule, RuleKind};
+
+/// Why a bundle can't be made ready. The control plane checks everything before it signs, so this means versions that do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A rule does not compile here.
+    #[error("rule {rule} of `{config}` can't be compiled: {reason}")]
+    Rule {
+        /// `@slug`
+        config: Arc<str>,
+        /// Position from 1.
+        rule: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A time zone is unknown here.
+    #[error("time zone `{0}` is unknown to this program")]
+    TimeZone(String),
+    /// A key hash is no SHA-256.
+    #[error("key `{0}` has no usable hash")]
+    KeyHash(Arc<str>),
+}
+
+impl Engine {
+    /// Compiles rules and builds indices. Takes milliseconds; not for the request path.
+    ///
+    /// # Errors
+    /// When the bundle uses something this program does not have.
+    pub fn load(bundle: Bundle) -> Result<Self, LoadError> {
+        let time_zone = bundle.time_zone.parse().map_err(|_| LoadError::TimeZone(bundle.time_zone.clone()))?;
+        let mut keys = HashMap::with_capacity(bundle.keys.len());
+        for (position, key) in (0_u32..).zip(&bundle.keys) {
+            keys.insert(parse_hash(&key.hash).ok_or_else(|| LoadError::KeyHash(Arc::clone(&key.id)))?, position);
+        }
+        let configs = load_configs(&bundle.configs)?;
+        let uses_estimate = configs.iter().flat_map(|config| &config.rules).any(|loaded| loaded.rule.references().uses_estimate());
+        let mut models = vec![HashMap::new(); bundle.providers.len()];
+        let mut bare_models: HashMap<Arc<str>, Vec<u32>> = HashMap::new();
+        for (position, model) in (0_u32..).zip(&bundle.models) {
+            if let Some(of_provider) = models.get_mut(index(model.provider)) {
+                of_provider.insert(Arc::clone(&model.name), position);
+                bare_models.entry(Arc::clone(&model.name)).or_default().push(model.provider);
+            }
+        }
+        Ok(Self {
+            time_zone,
+            keys,
+            tags: bundle.keys.iter().map(|key| bound_tags(&bundle, key.project, &key.tags)).collect(),
+            configs,
+            slugs: (0_u32..).zip(&bundle.configs).map(|(at, config)| ((config.project, Arc::clone(&config.slug)), at)).collect(),
+            providers: (0_u32..).zip(&bundle.providers).map(|(at, provider)| (Arc::clone(&provider.name), at)).collect(),
+            models,
+            bare_models,
+            budgets: BudgetIndex::new(&bundle),
+            uses_estimate,
+            bundle,
+        })
+    }
+}
+
+fn bound_tags(bundle: &Bundle, project: u32, key_tags: &Tags) -> Tags {
+    let project_tags = bundle.projects.get(index(project)).map(|project| &project.tags);
+    let both = project_tags.into_iter().flat_map(Tags::iter).chain(key_tags.iter());
+    both.collect()
+}
+
+fn load_configs(configs: &[Config]) -> Result<Vec<LoadedConfig>, LoadError> {
+    // One batch for all, because the rule compiler has to start a thread for each.
+    let rules = configs.iter().flat_map(|config| match &config.strategy {
+        Strategy::CustomRules { rules, .. } => rules.as_slice(),
+        Strategy::Single(_) | Strategy::Fallback { .. } | Strategy::Allowlist { .. } => &[],
+    });
+    let sources = rules.map(|rule| (rule.condition.as_str(), kind_of(&rule.then)));
+    let mut compiled = Rule::compile_all(sources).into_iter();
+    let mut loaded = Vec::with_capacity(configs.len());
+    for config in configs {
+        let label: Arc<str> = Arc::from(format!("@{}", config.slug));
+        let rules = match &config.strategy {
+            Strategy::CustomRules { rules, .. } => rules.as_slice(),
+            Strategy::Single(_) | Strategy::Fallback { .. } | Strategy::Allowlist { .. } => &[],
+        };
+        let mut ready = Vec::with_capacity(rules.len());
+        for ((position, rule), compiled) in (1_usize..).zip(rules).zip(&mut compiled) {
+            let compiled =
+                compiled.map_err(|error| LoadError::Rule { config: Arc::clone(&label), rule: position, reason: error.to_string() })?;
+            ready.push(LoadedRule { rule: compiled, kind: kind_of(&rule.then), condition: Arc::from(rule.condition.as_str()) });
+        }
+        loaded.push(LoadedConfig { label, rules: ready });
+    }
+    Ok(loaded)
+}
+
+fn kind_of(then: &Target) -> RuleKind {
+    crate::compile::rule_kind(matches!(then, Target::Deny(_)))
+}
+
+/// A SHA-256 in hex as bytes.
+pub(super) fn parse_hash(hex: &str) -> Option<[u8; 32]> {
+    let mut hash = [0_u8; 32];
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    if pairs.len() != hash.len() || !rest.is_empty() {
+        return None;
+    }
+    for (slot, [high, low]) in hash.iter_mut().zip(pairs) {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        *slot = digit(*high)?.checked_shl(4)? | digit(*low)?;
+    }
+    Some(hash)
+}

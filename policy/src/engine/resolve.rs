@@ -1,0 +1,331 @@
+//! From a target to the models that can serve it.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Deciding, Refusal, budgets, index};
+use crate::bundle::v1::{Strategy, Target};
+use crate::catalogue;
+use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceStep};
+use crate::money::NanoUsd;
+use crate::source::UnpricedModels;
+
+/// More than the compiler allows; a bundle that nests deeper was not made by it.
+const MAX_DEPTH: u32 = 10;
+
+impl Deciding<'_> {
+    /// Resolves `wanted` and leaves out every target that key, allowlists or missing prices forbid.
+    pub(super) fn resolve_permitted(&mut self, wanted: &Target) -> Result<Route, Refusal> {
+        let route = match wanted {
+            Target::Pass => self.resolve_asked()?,
+            other => self.resolve(other, 0)?,
+        };
+        let mut last_refusal = None;
+        let kept = self.keep_permitted(route, &mut last_refusal);
+        let refused = || last_refusal.unwrap_or_else(|| (DenialReason::Policy, "no target is left".to_owned()));
+        kept.ok_or_else(refused)
+    }
+
+    fn keep_permitted(&mut self, route: Route, last_refusal: &mut Option<Refusal>) -> Option<Route> {
+        match route {
+            Route::Target(target) => match self.check_target(&target) {
+                Ok(()) => {
+                    let label = Arc::from(format!("{}/{}", target.provider_name, target.model));
+                    self.trace.push(TraceStep::Target { target: label, price_version: Arc::clone(&target.price_version) });
+                    Some(Route::Target(target))
+                }
+                Err((by, refusal)) => {
+                    let label = Arc::from(format!("{}/{}", target.provider_name, target.model));
+                    self.trace.push(TraceStep::TargetRefused { target: label, by });
+                    *last_refusal = Some(refusal);
+                    None
+                }
+            },
+            Route::Fallback { attempts, retry_on, total_budget_ms } => {
+                let mut kept = Vec::with_capacity(attempts.len());
+                for attempt in attempts {
+                    let timeout_ms = attempt.timeout_ms;
+                    kept.extend(self.keep_permitted(attempt.route, last_refusal).map(|route| RouteAttempt { route, timeout_ms }));
+                }
+                (!kept.is_empty()).then_some(Route::Fallback { attempts: kept, retry_on, total_budget_ms })
+            }
+        }
+    }
+
+    fn check_target(&self, target: &ResolvedTarget) -> Result<(), (&'static str, Refusal)> {
+        let engine = self.engine;
+        let label = || format!("{}/{}", target.provider_name, target.model);
+        if let Some(key) = engine.key(self.subject.key)
+            && !allowed(&key.allowed_models, &target.provider_name, &target.model)
+        {
+            let message = format!("key `{}` may not use `{}`; its allowed_models are {}", key.name, label(), key.allowed_models.join(", "));
+            return Err(("allowed_models", (DenialReason::Policy, message)));
+        }
+        for &list in &self.allowlists {
+            let config = engine.bundle.configs.get(index(list));
+            if let Some(Strategy::Allowlist { models, .. }) = config.map(|config| &config.strategy)
+                && !allowed(models, &target.provider_name, &target.model)
+            {
+                let name = engine.configs.get(index(list)).map(|config| config.label.as_ref()).unwrap_or_default();
+                return Err(("allowlist", (DenialReason::Policy, format!("`{}` is not on allowlist `{name}`", label()))));
+            }
+        }
+        let vendor = engine.provider(target.provider).map(|provider| provider.vendor.as_str()).unwrap_or_default();
+        if !catalogue::find_vendor(vendor).is_some_and(|vendor| vendor.served) {
+            let message = format!("provider `{}` is of vendor `{vendor}`, which this version can't serve yet", target.provider_name);
+            return Err(("vendor", (DenialReason::UnknownModel, message)));
+        }
+        let blocking = self.blocking || target.claims.iter().any(|claim| engine.budget(claim.budget).is_some_and(budgets::blocks));
+        if target.rates.is_none() && (blocking || engine.bundle.unpriced_models == UnpricedModels::Deny) {
+            let message =
+                format!("no price is known for `{}`, and a budget that blocks applies; declare its price under `models`", label());
+            return Err(("price", (DenialReason::Unpriced, message)));
+        }
+        Ok(())
+    }
+
+    /// What the caller asked for, by the form of its `model` field.
+    pub(super) fn resolve_asked(&mut self) -> Result<Route, Refusal> {
+        let engine = self.engine;
+        let asked = Arc::clone(&self.request.model);
+        if let Some(slug) = asked.strip_prefix('@') {
+            let own = engine.slugs.get(&(Some(self.subject.project), Arc::from(slug)));
+            let config = own.or_else(|| engine.slugs.get(&(None, Arc::from(slug))));
+            let missing = || (DenialReason::UnknownConfig, format!("there is no routing config `@{slug}` for this project"));
+            return self.resolve(&Target::Config(*config.ok_or_else(missing)?), 0);
+        }
+        let target = self.asked_model(&asked)?;
+        self.resolve(&target, 0)
+    }
+
+    /// `provider/model`, or a bare name where the project lets it be looked up.
+    fn asked_model(&self, asked: &str) -> Result<Target, Refusal> {
+        let engine = self.engine;
+        if let Some((provider, name)) = asked.split_once('/')
+            && let Some(&provider) = engine.providers.get(provider)
+            && !name.is_empty()
+        {
+            return Ok(Target::Model { provider, name: Arc::from(name) });
+        }
+        let lookup = engine.project(self.subject.project).is_some_and(|project| project.auto_resolve_bare_model);
+        let served = engine.bare_models.get(asked).filter(|_| lookup);
+        match served.and_then(|providers| self.first_usable(providers, asked)) {
+            Some(provider) => Ok(Target::Model { provider, name: Arc::from(asked) }),
+            None if asked.contains('/') => {
+                Err((DenialReason::UnknownModel, format!("no provider serves `{asked}`; `provider/model` needs a declared provider")))
+            }
+            None if !lookup => Err((
+                DenialReason::UnknownModel,
+                format!(
+                    "model `{asked}` names no provider, and this project does not look bare names up; write `provider/model` or `@slug`"
+                ),
+            )),
+            None => {
+                Err((DenialReason::UnknownModel, format!("no provider is known to serve `{asked}`; write `provider/model` or `@slug`")))
+            }
+        }
+    }
+
+    /// Of several providers of a model the first that the key may use, by name.
+    fn first_usable(&self, providers: &[u32], model: &str) -> Option<u32> {
+        let key = self.engine.key(self.subject.key)?;
+        let usable = |&&provider: &&u32| self.engine.provider(provider).is_some_and(|of| allowed(&key.allowed_models, &of.name, model));
+        providers.iter().find(usable).or_else(|| providers.first()).copied()
+    }
+
+    fn resolve(&mut self, target: &Target, depth: u32) -> Result<Route, Refusal> {
+        if depth > MAX_DEPTH {
+            return Err((DenialReason::Policy, "the routing configs nest too deep for this worker".to_owned()));
+        }
+        match target {
+            Target::Model { provider, name } => self.resolve_model(*provider, name).map(Route::Target),
+            Target::Config(config) => self.resolve_config(*config, depth),
+            Target::Deny(message) => Err((DenialReason::Policy, format!("denied by policy: {message}"))),
+            Target::Pass => self.resolve_pass(depth),
+        }
+    }
+
+    /// `pass` inside a config: what was asked for, unless a config was asked for, which can't mean itself.
+    fn resolve_pass(&mut self, depth: u32) -> Result<Route, Refusal> {
+        let asked = Arc::clone(&self.request.model);
+        if asked.starts_with('@') {
+            let message = format!("the routing config says `pass`, but `{asked}` was asked for, which names no model to pass to");
+            return Err((DenialReason::Policy, message));
+        }
+        let target = self.asked_model(&asked)?;
+        self.resolve(&target, depth.saturating_add(1))
+    }
+
+    fn resolve_config(&mut self, at: u32, depth: u32) -> Result<Route, Refusal> {
+        let engine = self.engine;
+        let (Some(config), Some(loaded)) = (engine.bundle.configs.get(index(at)), engine.configs.get(index(at))) else {
+            return Err((DenialReason::UnknownConfig, "a routing config is not in this bundle".to_owned()));
+        };
+        let deeper = depth.saturating_add(1);
+        let enter = |deciding: &mut Self, strategy| {
+            deciding.trace.push(TraceStep::Config { config: Arc::clone(&loaded.label), version: config.version, strategy });
+        };
+        match &config.strategy {
+            Strategy::Single(target) => {
+                enter(self, "single");
+                self.resolve(target, deeper)
+            }
+            Strategy::CustomRules { otherwise, .. } => {
+                let then = self.first_rule(at, otherwise);
+                self.resolve(&then, deeper)
+            }
+            Strategy::Allowlist { models, otherwise } => self.resolve_allowlist(at, models, otherwise, deeper),
+            Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
+                enter(self, "fallback");
+                let mut resolved = Vec::with_capacity(attempts.len());
+                let mut refusal = None;
+                for attempt in attempts {
+                    match self.resolve(&attempt.target, deeper) {
+                        Ok(route) => resolved.push(RouteAttempt { route, timeout_ms: attempt.timeout_ms }),
+                        Err(refused) => refusal = Some(refused),
+                    }
+                }
+                match (resolved.is_empty(), refusal) {
+                    (true, Some(refusal)) => Err(refusal),
+                    _ => Ok(Route::Fallback {
+                        attempts: resolved,
+                        retry_on: retry_on.iter().copied().collect(),
+                        total_budget_ms: *total_budget_ms,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// An allowlist that is not an entry policy: what was asked for, if it is on the list.
+    fn resolve_allowlist(&mut self, at: u32, models: &[String], otherwise: &Target, depth: u32) -> Result<Route, Refusal> {
+        let passed = self.resolve_pass(depth);
+        let on_list = |route: &Route| any_target(route, &mut |target| allowed(models, &target.provider_name, &target.model));
+        let allowed = passed.as_ref().is_ok_and(on_list);
+        let config = self.engine.configs.get(index(at)).map(|config| Arc::clone(&config.label)).unwrap_or_default();
+        self.trace.push(TraceStep::Allowlist { config, allowed });
+        if allowed { passed } else { self.resolve(otherwise, depth) }
+    }
+
+    fn resolve_model(&self, provider: u32, name: &Arc<str>) -> Result<ResolvedTarget, Refusal> {
+        let engine = self.engine;
+        let Some(of) = engine.provider(provider) else {
+            return Err((DenialReason::UnknownModel, "a provider is not in this bundle".to_owned()));
+        };
+        let models = engine.models.get(index(provider));
+        let known = models.and_then(|models| models.get(name).or_else(|| models.get("*")));
+        let model = known.and_then(|&at| engine.bundle.models.get(index(at)));
+        Ok(ResolvedTarget {
+            provider,
+            provider_name: Arc::clone(&of.name),
+            model: Arc::clone(name),
+            rates: model.and_then(|model| model.rates),
+            price_version: model.map(|model| Arc::clone(&model.price_version)).unwrap_or_default(),
+            max_output_tokens: model.and_then(|model| model.max_output_tokens),
+            claims: engine.budgets.target_claims(provider, &of.name, name),
+        })
+    }
+
+    /// Expected cost of what was asked, for rules; zero where it is not known before rules have run.
+    pub(super) fn estimate(&self) -> NanoUsd {
+        let asked = self.asked_model(&self.request.model);
+        let Ok(Target::Model { provider, name }) = asked else { return NanoUsd::ZERO };
+        let Ok(target) = self.resolve_model(provider, &name) else { return NanoUsd::ZERO };
+        target.expected_cost(self.request.input_tokens, self.request.max_output_tokens)
+    }
+}
+
+impl ResolvedTarget {
+    /// The most this target can cost for `input` tokens and the output asked for, over `choices` answers; `None` where no price is known.
+    #[must_use]
+    pub fn worst_case(&self, input: u64, max_output: Option<u64>, choices: u32) -> Option<NanoUsd> {
+        let limit = self.output_limit(max_output).saturating_mul(u64::from(choices.max(1)));
+        self.rates.map(|rates| rates.worst_case(input, limit))
+    }
+
+    /// What it will likely cost; zero where no price is known.
+    #[must_use]
+    pub fn expected_cost(&self, input: u64, max_output: Option<u64>) -> NanoUsd {
+        self.rates.map_or(NanoUsd::ZERO, |rates| rates.worst_case(input, self.output_limit(max_output)))
+    }
+
+    /// Output tokens of one answer at most: what was asked, the model's limit, or 16,384 where neither is known.
+    #[must_use]
+    pub fn output_limit(&self, max_output: Option<u64>) -> u64 {
+        match (max_output, self.max_output_tokens.map(u64::from)) {
+            (Some(asked), Some(model)) => asked.min(model),
+            (Some(asked), None) => asked,
+            (None, Some(model)) => model,
+            (None, None) => 16_384,
+        }
+    }
+}
+
+/// Whether any target of `route` satisfies `wanted`.
+pub(super) fn any_target(route: &Route, wanted: &mut dyn FnMut(&ResolvedTarget) -> bool) -> bool {
+    match route {
+        Route::Target(target) => wanted(target),
+        Route::Fallback { attempts, .. } => attempts.iter().any(|attempt| any_target(&attempt.route, wanted)),
+    }
+}
+
+/// Whether any pattern matches.
+pub(super) fn allowed(patterns: &[String], provider: &str, model: &str) -> bool {
+    patterns.iter().any(|pattern| pattern_matches(pattern, provider, model))
+}
+
+/// A pattern with a `/` is about `provider/model`, one without about the model's name; `*` stands for any characters.
+pub(super) fn pattern_matches(pattern: &str, provider: &str, model: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    match pattern.split_once('/') {
+        Some((provider_pattern, model_pattern)) if glob(provider_pattern, provider) && glob(model_pattern, model) => true,
+        // A bare model name may itself hold a slash (`meta/llama`).
+        _ => glob(pattern, model),
+    }
+}
+
+/// `*` matches any run of characters; linear in pattern and text, because it only ever goes back to the last star.
+fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts: SmallVec<[&str; 4]> = pattern.split('*').collect();
+    let Some(last) = parts.pop() else { return false };
+    let mut parts = parts.into_iter();
+    let Some(first) = parts.next() else { return last == text };
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_models_with_and_without_provider() {
+        for (pattern, matches) in [
+            ("*", true),
+            ("gpt-4o-mini", true),
+            ("gpt-*", true),
+            ("*mini", true),
+            ("g*o*i", true),
+            ("openai/*", true),
+            ("openai/gpt-4o-mini", true),
+            ("open*/gpt-4o*", true),
+            ("azure/*", false),
+            ("gpt-4o", false),
+            ("claude-*", false),
+            ("", false),
+            ("gpt-4o-mini*x", false),
+        ] {
+            assert_eq!(pattern_matches(pattern, "openai", "gpt-4o-mini"), matches, "{pattern}");
+        }
+        assert!(pattern_matches("meta/llama-*", "openrouter", "meta/llama-3"));
+    }
+}
