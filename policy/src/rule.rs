@@ -32,8 +32,8 @@
 //!
 //! # How it runs
 //!
-//! Comparisons, `in`, text tests and their `&&`, `||`, `!` run as a small tree of our own ([`fast`]) without allocating; the rest
-//! runs in the `cel` crate ([`slow`]). Both read variables through the same function, and a property test holds them equal. No other
+//! Comparisons, `in`, text tests and their `&&`, `||`, `!` run as a small tree of our own (`fast`) without allocating; the rest
+//! runs in the `cel` crate (`slow`). Both read variables through the same function, and a property test holds them equal. No other
 //! module names `cel`.
 //!
 //! Left out: expressions over a response (`accept` of a cascade), which have another vocabulary.

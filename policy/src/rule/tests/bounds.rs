@@ -84,8 +84,8 @@ fn more_tags_than_a_rule_walks_are_an_error() {
 /// Rules close to each bound, which are accepted.
 fn heaviest() -> Vec<String> {
     let depth = usize::try_from(MAX_INTERPRETED_DEPTH).unwrap();
-    let deep_sum = format!("{}request.hour >= 0", "1 + ".repeat(depth - 3));
-    let deep_choice = format!("{}true", "!request.stream?false:".repeat(depth - 4));
+    let deep_sum = format!("{}request.hour >= 0", "1 + ".repeat(depth.saturating_sub(3)));
+    let deep_choice = format!("{}true", "!request.stream?false:".repeat(depth.saturating_sub(4)));
     let brackets = (0..9).fold("request.input_tokens".to_owned(), |inner, _| format!("-({inner}+1)"));
     let alternating = (0..16).fold("request.stream".to_owned(), |inner, level| {
         format!("!({inner} {} !request.stream)", if level % 2 == 0 { "&&" } else { "||" })
