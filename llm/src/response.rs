@@ -1,0 +1,66 @@
+//! Replies of our own: the typed completion that the simulated provider makes, and additions to replies that pass through.
+//!
+//! Leaves out: how a dialect writes it; that is the dialect's.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{splice::Edits, usage::Usage};
+
+/// One completed answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completion<'a> {
+    /// Id of the reply.
+    pub id: &'a str,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The model that answered.
+    pub model: &'a str,
+    /// The text.
+    pub content: &'a str,
+    /// Why it ended: `stop` or `length`.
+    pub finish_reason: &'a str,
+    /// What it consumed.
+    pub usage: Usage,
+}
+
+/// Adds a member to the end of a buffered JSON object, with all other bytes as they are. `value` must be JSON.
+///
+/// `None` if `body` is not an object by its first and last byte, which an error page of a proxy in between may be.
+#[must_use]
+pub fn add_member(body: &Bytes, name: &str, value: &[u8]) -> Option<Bytes> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    let inside = body.trim_ascii_end().strip_suffix(b"}")?;
+    let at = inside.len();
+    let empty = inside.trim_ascii_end().last() == Some(&b'{');
+    let mut member = BytesMut::with_capacity(value.len().saturating_add(name.len()).saturating_add(4));
+    if !empty {
+        member.extend_from_slice(b",");
+    }
+    member.extend_from_slice(serde_json::Value::from(name).to_string().as_bytes());
+    member.extend_from_slice(b":");
+    member.extend_from_slice(value);
+    let mut edits = Edits::new(body.len());
+    edits.insert(at, &member[..]);
+    Some(edits.apply(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_added_behind_the_last_one() {
+        let body = Bytes::from_static(b"{ \"a\": {} }\n");
+        assert_eq!(add_member(&body, "mlx:trace", b"[1]").unwrap(), "{ \"a\": {} ,\"mlx:trace\":[1]}\n");
+        assert_eq!(add_member(&Bytes::from_static(b"{ }"), "x\"", b"1").unwrap(), "{ \"x\\\"\":1}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_left_alone() {
+        for body in ["", "[1]", "<html>}", "{", "null"] {
+            assert_eq!(add_member(&Bytes::from_static(body.as_bytes()), "a", b"1"), None, "{body}");
+        }
+    }
+}

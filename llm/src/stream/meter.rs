@@ -1,0 +1,306 @@
+//! Watches a stream on its way to the caller: forwards its bytes, keeps the usage, withholds the report nobody asked for.
+//!
+//! # Behaviour
+//!
+//! - [`UsageEvents::Forward`]: every chunk is forwarded at once as it is; a partial event is copied aside only to be read when it
+//!   is complete.
+//! - [`UsageEvents::Withhold`]: an event that has a usage report and no choices is left out. To know, an event must be seen
+//!   whole, so bytes of a partial event are held back until it is; everything else is forwarded as slices of the chunk.
+//! - An event that outgrows the limit is passed on unread and counted; nothing is held for it any more.
+//! - The last usage report counts. It is *the provider's word* unless more output has passed since (a server that reports in every
+//!   chunk, cut off in between); then, and when there is none, the outcome is an estimate and says so.
+//! - What stands behind the last event's end when the bytes stop is read like an event: a report is not lost for want of a
+//!   line break, and half of one is not JSON.
+//!
+//! Invariant: with `Forward`, what is forwarded is byte for byte what came; with `Withhold`, it is that without whole events.
+
+use bytes::Bytes;
+
+use super::{
+    EventReading,
+    sse::{Boundary, Event},
+};
+use crate::{
+    dialect::Dialect,
+    tokens::{TokenEstimate, output_from_bytes},
+    usage::{ReadUsageError, Usage, UsageSource},
+};
+
+/// Bytes of one event that are held at most.
+pub const EVENT_LIMIT: usize = 4 << 20;
+
+/// What to do with events that report usage and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageEvents {
+    /// The caller asked for them.
+    Forward,
+    /// The caller did not; we did.
+    Withhold,
+}
+
+/// The watcher of one stream.
+#[derive(Debug)]
+pub struct StreamMeter {
+    dialect: Dialect,
+    usage_events: UsageEvents,
+    limit: usize,
+    boundary: Boundary,
+    /// The current event so far, if it began in an earlier chunk.
+    partial: Vec<u8>,
+    /// The current event outgrew the limit and is passed on unread.
+    outgrown: bool,
+    seen: Seen,
+}
+
+/// What has passed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Seen {
+    usage: Option<Usage>,
+    usage_error: Option<ReadUsageError>,
+    /// Pieces of output since the last usage report.
+    pieces_since_usage: u64,
+    output_bytes: u64,
+    output_pieces: u64,
+    events: u64,
+    unread_events: u64,
+    done: bool,
+    failed: bool,
+}
+
+/// What a stream came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamOutcome {
+    /// The last usage report.
+    pub reported: Option<Usage>,
+    /// The last report that could not be read; to be counted and shown.
+    pub usage_error: Option<ReadUsageError>,
+    /// Whether output has passed since the last report.
+    pub output_since_report: bool,
+    /// Bytes of generated text, as written in JSON.
+    pub output_bytes: u64,
+    /// Pieces of generated text.
+    pub output_pieces: u64,
+    /// Events with data.
+    pub events: u64,
+    /// Events that were malformed or too long to be read.
+    pub unread_events: u64,
+    /// Whether the dialect's terminator has passed.
+    pub done: bool,
+    /// Whether an error of the provider's has passed.
+    pub failed: bool,
+    /// Whether what was forwarded stops inside an event: an event of our own must then begin with an empty line.
+    pub mid_event: bool,
+    /// Bytes of an unfinished event that were not forwarded. Forward them if the stream ended by itself, not if it was cut.
+    pub held: Bytes,
+}
+
+/// The one usage of a stream, whatever became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageVerdict {
+    /// Who says so.
+    pub source: UsageSource,
+    /// What was consumed.
+    pub usage: Usage,
+}
+
+impl StreamMeter {
+    /// A meter for one stream.
+    #[must_use]
+    pub fn new(dialect: Dialect, usage_events: UsageEvents) -> Self {
+        Self::with_limit(dialect, usage_events, EVENT_LIMIT)
+    }
+
+    /// A meter that holds at most `limit` bytes of an event.
+    #[must_use]
+    pub fn with_limit(dialect: Dialect, usage_events: UsageEvents, limit: usize) -> Self {
+        let (boundary, seen) = (Boundary::default(), Seen::default());
+        Self { dialect, usage_events, limit, boundary, partial: Vec::new(), outgrown: false, seen }
+    }
+
+    /// Takes a chunk as it came and adds to `forward` what is to go to the caller now.
+    pub fn push(&mut self, chunk: Bytes, forward: &mut Vec<Bytes>) {
+        // `run` is where the bytes begin that are to be forwarded together, `at` where the current event does.
+        let (mut run, mut at) = (0_usize, 0_usize);
+        while let Some(length) = self.boundary.next_end(chunk.get(at..).unwrap_or_default()) {
+            let end = at.saturating_add(length);
+            let withhold = self.finish_event(chunk.get(at..end).unwrap_or_default());
+            if withhold {
+                forward_slice(&chunk, run, at, forward);
+                self.partial.clear();
+                run = end;
+            } else {
+                self.release_partial(forward);
+            }
+            at = end;
+        }
+        let rest = chunk.get(at..).unwrap_or_default();
+        if self.partial.is_empty() && rest == b"\n" {
+            // The second half of a CRLF whose first half ended the last event.
+            at = chunk.len();
+        } else {
+            self.keep_partial(rest);
+        }
+        if self.usage_events == UsageEvents::Forward {
+            forward_slice(&chunk, run, chunk.len(), forward);
+        } else if self.outgrown {
+            self.release_partial(forward);
+            forward_slice(&chunk, run, chunk.len(), forward);
+        } else {
+            forward_slice(&chunk, run, at, forward);
+        }
+    }
+
+    /// Ends the stream, whether it ended by itself or was cut.
+    #[must_use]
+    pub fn finish(mut self) -> StreamOutcome {
+        let outgrown = self.outgrown;
+        self.seen.unread_events = self.seen.unread_events.saturating_add(u64::from(outgrown));
+        if !self.partial.is_empty() {
+            let partial = std::mem::take(&mut self.partial);
+            // Half an event is no fault of the provider's.
+            let unread_events = self.seen.unread_events;
+            let withhold = self.judge(&partial);
+            self.seen.unread_events = unread_events;
+            self.partial = if withhold { Vec::new() } else { partial };
+        }
+        let forwards = self.usage_events == UsageEvents::Forward;
+        let mid_event = outgrown || (forwards && !self.partial.is_empty());
+        let held = if forwards { Bytes::new() } else { Bytes::from(self.partial) };
+        let seen = self.seen;
+        StreamOutcome {
+            reported: seen.usage,
+            usage_error: seen.usage_error,
+            output_since_report: seen.pieces_since_usage > 0,
+            output_bytes: seen.output_bytes,
+            output_pieces: seen.output_pieces,
+            events: seen.events,
+            unread_events: seen.unread_events,
+            done: seen.done,
+            failed: seen.failed,
+            mid_event,
+            held,
+        }
+    }
+
+    /// Whether the dialect's terminator has passed.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.seen.done
+    }
+
+    /// The event ends with these bytes of the current chunk. Says whether it is to be left out.
+    fn finish_event(&mut self, last: &[u8]) -> bool {
+        if self.outgrown {
+            self.outgrown = false;
+            self.seen.unread_events = self.seen.unread_events.saturating_add(1);
+            return false;
+        }
+        if self.partial.is_empty() {
+            return self.judge(last);
+        }
+        let held = self.partial.len();
+        self.partial.extend_from_slice(last);
+        let event = std::mem::take(&mut self.partial);
+        let withhold = self.judge(&event);
+        self.partial = event;
+        self.partial.truncate(held);
+        withhold
+    }
+
+    /// Reads one whole event and says whether it is to be left out.
+    fn judge(&mut self, bytes: &[u8]) -> bool {
+        let event = Event::read(bytes);
+        let Some(data) = event.data else { return false };
+        let reading = self.dialect.read_event(&data);
+        let withhold = reading.usage_only && self.usage_events == UsageEvents::Withhold;
+        self.seen.take(reading, event.name == Some(b"error"));
+        withhold
+    }
+
+    /// The bytes held of an event that is to be forwarded go out before the rest of it.
+    fn release_partial(&mut self, forward: &mut Vec<Bytes>) {
+        if self.partial.is_empty() {
+            return;
+        }
+        match self.usage_events {
+            UsageEvents::Forward => self.partial.clear(),
+            UsageEvents::Withhold => forward.push(Bytes::from(std::mem::take(&mut self.partial))),
+        }
+    }
+
+    /// Puts aside what belongs to an event that is not complete.
+    fn keep_partial(&mut self, bytes: &[u8]) {
+        if self.outgrown || bytes.is_empty() {
+            return;
+        }
+        if self.partial.len().saturating_add(bytes.len()) > self.limit {
+            self.outgrown = true;
+            if self.usage_events == UsageEvents::Forward {
+                self.partial = Vec::new();
+            }
+            return;
+        }
+        self.partial.extend_from_slice(bytes);
+    }
+}
+
+impl Seen {
+    fn take(&mut self, reading: EventReading, named_error: bool) {
+        self.events = self.events.saturating_add(1);
+        self.unread_events = self.unread_events.saturating_add(u64::from(reading.malformed));
+        self.done |= reading.done;
+        self.failed |= reading.failed || named_error;
+        self.output_bytes = self.output_bytes.saturating_add(reading.output_bytes);
+        self.output_pieces = self.output_pieces.saturating_add(reading.output_pieces);
+        self.pieces_since_usage = self.pieces_since_usage.saturating_add(reading.output_pieces);
+        match reading.usage {
+            Some(Ok(usage)) => {
+                self.usage = Some(usage);
+                self.pieces_since_usage = 0;
+            }
+            Some(Err(error)) => self.usage_error = Some(error),
+            None => {}
+        }
+    }
+}
+
+impl StreamOutcome {
+    /// The usage to settle: the provider's if it stands, else an estimate from the prompt's bound and the output that passed,
+    /// never below what the provider had reported by then.
+    #[must_use]
+    pub fn verdict(&self, prompt: TokenEstimate) -> UsageVerdict {
+        match self.reported {
+            Some(usage) if !self.output_since_report && is_complete(&usage) => UsageVerdict { source: UsageSource::Provider, usage },
+            reported => UsageVerdict { source: UsageSource::PartialEstimate, usage: self.estimated(reported, prompt) },
+        }
+    }
+
+    fn estimated(&self, reported: Option<Usage>, prompt: TokenEstimate) -> Usage {
+        let reported = reported.unwrap_or_default();
+        let seen = output_from_bytes(self.output_bytes, self.output_pieces);
+        let said = match reported.buckets() {
+            Ok(buckets) => buckets.output.saturating_add(buckets.reasoning),
+            Err(_) => reported.output_tokens.unwrap_or(0).max(reported.reasoning_tokens.unwrap_or(0)),
+        };
+        Usage {
+            input_tokens: reported.input_tokens.or(Some(prompt.bound)),
+            output_tokens: Some(seen.max(said)),
+            total_tokens: None,
+            ..reported
+        }
+    }
+}
+
+fn is_complete(usage: &Usage) -> bool {
+    usage.input_tokens.is_some() && usage.output_tokens.is_some()
+}
+
+fn forward_slice(chunk: &Bytes, from: usize, to: usize, forward: &mut Vec<Bytes>) {
+    if from >= to || to > chunk.len() {
+        return;
+    }
+    forward.push(if from == 0 && to == chunk.len() { chunk.clone() } else { chunk.slice(from..to) });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What is forwarded, withheld, held and counted. The recorded streams are in the golden tests.
+
+use super::*;
+
+const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hello wo\"}}]}\n\n";
+const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+const PROMPT: TokenEstimate = TokenEstimate { likely: 10, bound: 40 };
+
+fn run(meter: StreamMeter, chunks: &[&str]) -> (String, StreamOutcome) {
+    let mut meter = meter;
+    let mut forward = Vec::new();
+    for chunk in chunks {
+        meter.push(Bytes::from((*chunk).to_owned()), &mut forward);
+    }
+    (String::from_utf8(forward.concat()).unwrap(), meter.finish())
+}
+
+fn forwarding() -> StreamMeter {
+    StreamMeter::new(Dialect::OpenAiChat, UsageEvents::Forward)
+}
+
+fn withholding() -> StreamMeter {
+    StreamMeter::new(Dialect::OpenAiChat, UsageEvents::Withhold)
+}
+
+#[test]
+fn a_whole_chunk_is_forwarded_as_the_same_allocation() {
+    let chunk = Bytes::from([TEXT, TEXT].concat());
+    for mut meter in [forwarding(), withholding()] {
+        let mut forward = Vec::new();
+        meter.push(chunk.clone(), &mut forward);
+        assert_eq!(forward.len(), 1);
+        assert_eq!(forward[0].as_ptr(), chunk.as_ptr());
+    }
+}
+
+#[test]
+fn a_report_nobody_asked_for_is_withheld_and_still_counted() {
+    let (forwarded, outcome) = run(withholding(), &[&[TEXT, USAGE, DONE].concat()]);
+    assert_eq!(forwarded, [TEXT, DONE].concat());
+    assert_eq!(outcome.reported.unwrap().input_tokens, Some(5));
+    assert!(outcome.done && !outcome.mid_event && outcome.held.is_empty());
+}
+
+#[test]
+fn a_report_is_withheld_wherever_it_is_cut() {
+    let stream = [TEXT, USAGE, DONE].concat();
+    for cut in 0..stream.len() {
+        let (before, behind) = stream.split_at(cut);
+        let (forwarded, outcome) = run(withholding(), &[before, behind]);
+        assert_eq!(forwarded, [TEXT, DONE].concat(), "cut at {cut}");
+        assert_eq!(outcome.verdict(PROMPT).source, UsageSource::Provider);
+    }
+}
+
+#[test]
+fn bytes_are_forwarded_at_once_when_the_caller_asked_for_usage() {
+    let mut meter = forwarding();
+    for byte in [TEXT, USAGE, DONE].concat().into_bytes() {
+        let mut forward = Vec::new();
+        meter.push(Bytes::from(vec![byte]), &mut forward);
+        assert_eq!(forward, [vec![byte]]);
+    }
+    let outcome = meter.finish();
+    assert_eq!((outcome.events, outcome.done, outcome.mid_event), (3, true, false));
+}
+
+#[test]
+fn a_report_in_a_chunk_with_choices_is_forwarded_and_counts() {
+    let both = TEXT.replace("]}\n", "],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n");
+    let (forwarded, outcome) = run(withholding(), &[&both, DONE]);
+    assert_eq!(forwarded, [&both, DONE].concat());
+    assert_eq!(outcome.verdict(PROMPT).source, UsageSource::Provider);
+}
+
+#[test]
+fn output_after_the_last_report_makes_it_an_estimate_that_is_not_below_it() {
+    let early = USAGE.replace("\"completion_tokens\":2,\"total_tokens\":7", "\"completion_tokens\":9");
+    let (_, outcome) = run(forwarding(), &[&early, TEXT]);
+    let verdict = outcome.verdict(PROMPT);
+    assert_eq!(verdict.source, UsageSource::PartialEstimate);
+    assert_eq!((verdict.usage.input_tokens, verdict.usage.output_tokens), (Some(5), Some(9)));
+}
+
+#[test]
+fn without_a_report_the_prompts_bound_and_the_bytes_seen_are_settled() {
+    let (_, outcome) = run(forwarding(), &[TEXT, TEXT, DONE]);
+    let verdict = outcome.verdict(PROMPT);
+    assert_eq!(verdict.source, UsageSource::PartialEstimate);
+    assert_eq!((verdict.usage.input_tokens, verdict.usage.output_tokens), (Some(40), Some(4)));
+    assert!(verdict.usage.buckets().is_ok());
+}
+
+#[test]
+fn an_error_in_the_stream_is_seen_by_member_or_by_name() {
+    for event in ["data: {\"error\":{\"message\":\"x\"}}\n\n", "event: error\ndata: {}\n\n"] {
+        assert!(run(forwarding(), &[event]).1.failed, "{event}");
+    }
+    assert!(!run(forwarding(), &["data: {\"error\":null,\"choices\":[]}\n\n"]).1.failed);
+}
+
+#[test]
+fn an_event_without_end_is_not_held_beyond_the_limit() {
+    for usage_events in [UsageEvents::Forward, UsageEvents::Withhold] {
+        let meter = StreamMeter::with_limit(Dialect::OpenAiChat, usage_events, 16);
+        let chunks = ["data: 0123", "456789abcdef", "ghi", "\n\n", USAGE, "data: x\n\ndata: y"];
+        let (forwarded, outcome) = run(meter, &chunks);
+        let expected = if usage_events == UsageEvents::Forward { chunks.concat() } else { chunks.concat().replace(USAGE, "") };
+        assert_eq!([forwarded.as_bytes(), &outcome.held].concat(), expected.as_bytes());
+        assert_eq!(outcome.reported.unwrap().input_tokens, Some(5));
+        assert_eq!(outcome.unread_events, 2);
+    }
+}
+
+#[test]
+fn a_cut_inside_an_event_is_said_so_that_our_error_can_stand_alone() {
+    let (_, outcome) = run(forwarding(), &["data: {\"choi"]);
+    assert!(outcome.mid_event && outcome.held.is_empty());
+    let (forwarded, outcome) = run(withholding(), &["data: {\"choi"]);
+    assert!(!outcome.mid_event && forwarded.is_empty());
+    assert_eq!(outcome.held, "data: {\"choi");
+}
+
+#[test]
+fn a_line_break_cut_in_two_is_not_held() {
+    for meter in [forwarding(), withholding()] {
+        let (forwarded, outcome) = run(meter, &["data: [DONE]\r\n\r", "\n"]);
+        assert_eq!(forwarded, "data: [DONE]\r\n\r\n");
+        assert!(outcome.done && !outcome.mid_event && outcome.held.is_empty());
+    }
+}
+
+#[test]
+fn a_report_that_can_not_be_read_is_kept_as_an_error() {
+    let (_, outcome) = run(forwarding(), &[&USAGE.replace(":5", ":-5")]);
+    assert!(outcome.usage_error.is_some() && outcome.reported.is_none());
+    assert_eq!(outcome.verdict(PROMPT).source, UsageSource::PartialEstimate);
+}

@@ -1,0 +1,117 @@
+//! Framing of server-sent events, as the WHATWG specification has it.
+//!
+//! [`Boundary`] finds where events end in bytes that arrive in any cut; [`Event`] reads the fields of a whole one. Lines end with
+//! LF, CR or CRLF, an event with an empty line. A comment is an event without data here, and passes on like any other.
+//!
+//! Special case: when bytes stop between the CR and the LF that ends an event, the event has ended; the LF is counted to the
+//! next one, where it is an empty line and means nothing.
+
+use std::borrow::Cow;
+
+use memchr::{memchr_iter, memchr2};
+
+/// The end of an event, looked for across chunks. Holds no bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Boundary {
+    /// Whether the current line has any byte.
+    in_line: bool,
+    /// Whether the last byte was a CR, so that a LF now belongs to it.
+    after_return: bool,
+}
+
+impl Boundary {
+    /// Reads on to the end of the current event: the offset behind it, or `None` if all bytes belong to it and it goes on.
+    pub fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0_usize;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if self.after_return && !rest.is_empty() {
+                self.after_return = false;
+                if rest.first() == Some(&b'\n') {
+                    at = at.saturating_add(1);
+                    continue;
+                }
+            }
+            let Some(length) = memchr2(b'\n', b'\r', rest) else {
+                self.in_line |= !rest.is_empty();
+                return None;
+            };
+            let blank = length == 0 && !self.in_line;
+            self.in_line = false;
+            at = at.saturating_add(length).saturating_add(1);
+            if rest.get(length) == Some(&b'\r') {
+                match bytes.get(at) {
+                    Some(b'\n') => at = at.saturating_add(1),
+                    Some(_) => {}
+                    None => self.after_return = true,
+                }
+            }
+            if blank {
+                return Some(at);
+            }
+        }
+    }
+}
+
+/// The fields of one event that matter: its name and its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The last `event` field.
+    pub name: Option<&'a [u8]>,
+    /// All `data` fields, joined by line breaks; borrowed if there is one. `None` without any.
+    pub data: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Event<'a> {
+    /// Reads the bytes of one event, with or without the empty line at its end.
+    #[must_use]
+    pub fn read(bytes: &'a [u8]) -> Self {
+        let mut event = Event { name: None, data: None };
+        let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        while !rest.is_empty() {
+            let length = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let (line, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            event.take_line(line);
+            rest = behind.get(1..).unwrap_or_default();
+        }
+        event
+    }
+
+    fn take_line(&mut self, line: &'a [u8]) {
+        if let Some(value) = field(line, b"data") {
+            self.data = Some(match self.data.take() {
+                None => Cow::Borrowed(value),
+                Some(before) => Cow::Owned([&before, &b"\n"[..], value].concat()),
+            });
+        } else if let Some(value) = field(line, b"event") {
+            self.name = Some(value);
+        }
+    }
+}
+
+/// The value of a line if it is for the field `name`, without the one blank that may lead it.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let value = line.strip_prefix(name)?;
+    if value.is_empty() {
+        return Some(value);
+    }
+    let value = value.strip_prefix(b":")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// Writes an event with this data; line breaks in it make it several `data` lines.
+#[must_use]
+pub fn write_data(data: &[u8]) -> bytes::Bytes {
+    let lines = memchr_iter(b'\n', data).count().saturating_add(1);
+    let mut out = Vec::with_capacity(data.len().saturating_add(lines.saturating_mul(6)).saturating_add(2));
+    for line in data.split(|byte| *byte == b'\n') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    out.into()
+}
+
+#[cfg(test)]
+mod tests;
