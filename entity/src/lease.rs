@@ -30,7 +30,9 @@ pub struct Model {
     pub budget_period_id: String,
     /// Who holds it; may name a worker that is gone.
     pub worker_id: String,
-    /// Granted in all, in nano-USD.
+    /// In which of its lives; a worker holds at most one active lease on an account in each.
+    pub incarnation: i64,
+    /// Granted in all less what was given back, in nano-USD.
     pub granted_nano: i64,
     /// Booked against it, in nano-USD.
     pub spent_nano: i64,
@@ -38,6 +40,8 @@ pub struct Model {
     pub reserved_nano: i64,
     /// Where it stands.
     pub state: State,
+    /// When another worker was last short and this one was asked to give back what it does not need.
+    pub recalled_at: Option<DateTimeUtc>,
     /// From when on the worker may not reserve from it.
     pub expires_at: DateTimeUtc,
     /// From when on the rest goes back though the worker was not heard of.

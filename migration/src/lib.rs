@@ -6,7 +6,8 @@
 //! Leaves out: rows. Nothing here writes data, and nothing here knows the entities, so that an old step keeps its
 //! meaning when an entity changes; that entities and tables agree is checked by a test with [`inspect`].
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sea_orm_migration::MigrationTrait;
+pub use sea_orm_migration::MigratorTrait;
 
 pub mod inspect;
 mod table;

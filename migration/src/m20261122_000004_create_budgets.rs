@@ -66,10 +66,12 @@ fn leases() -> TableCreateStatement {
     tenant_table("leases")
         .col(text("budget_period_id"))
         .col(text("worker_id"))
+        .col(big_integer("incarnation"))
         .col(big_integer("granted_nano"))
         .col(big_integer("spent_nano").default(0))
         .col(big_integer("reserved_nano").default(0))
         .col(string_len("state", 16))
+        .col(timestamp_with_time_zone_null("recalled_at"))
         .col(timestamp_with_time_zone("expires_at"))
         .col(timestamp_with_time_zone("deadline_at"))
         .col(timestamp_with_time_zone("created_at"))
@@ -84,6 +86,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique("budget_periods", &["budget_id", "scope_value", "period_start"]),
         index("budget_periods", &["org_id", "budget_id", "period_start"]),
         index("leases", &["org_id", "budget_period_id", "state"]),
+        // One active lease for each life of a worker on an account: granting twice adds to the one there is.
+        unique("leases", &["budget_period_id", "worker_id", "incarnation"]).and_where(Expr::col("state").eq("active")).take(),
         index("leases", &["worker_id", "state"]),
         index("leases", &["state", "expires_at"]),
     ]
