@@ -1,1 +1,6 @@
 //! api
+
+pub mod clock;
+pub mod database;
+pub mod publish;
+pub mod secrets;
