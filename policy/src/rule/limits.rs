@@ -1,10 +1,11 @@
 //! What a rule may cost: refused before it is parsed, after it is parsed, and never found out at run time.
 //!
 //! [`admit`] is a lexer that knows just enough of CEL (strings, comments, brackets, operators) to keep the parser's recursion and
-//! time small. It refuses strings it can't follow, so that it and the parser never disagree about where one ends. [`measure`] bounds
-//! depth and steps of the parsed tree.
+//! time small. It refuses strings and brackets it can't follow, so that it and the parser, which passes over what it does not
+//! understand, never disagree about where one ends. [`measure`] bounds depth and steps of the parsed tree.
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use smallvec::SmallVec;
 
 use super::RuleError;
 use super::position;
@@ -12,7 +13,7 @@ use super::position;
 /// Longest source, in bytes.
 pub(super) const MAX_SOURCE: usize = 2048;
 /// Deepest nesting of brackets of any sort.
-pub(super) const MAX_NESTING: u32 = 16;
+pub(super) const MAX_NESTING: usize = 16;
 /// Most operators; also most field accesses, and most opening brackets.
 pub(super) const MAX_OPERATORS: u32 = 200;
 /// Most elements of a list.
@@ -33,15 +34,19 @@ pub(super) fn admit(source: &str) -> Result<(), RuleError> {
     if source.len() > MAX_SOURCE {
         return Err(position::at(source, 0, format!("the expression is longer than {MAX_SOURCE} bytes")));
     }
-    let mut lexer = Lexer { source, at: 0, nesting: 0, operators: 0, brackets: 0, dots: 0 };
+    let mut lexer = Lexer { source, at: 0, open: SmallVec::new(), operators: 0, brackets: 0, dots: 0 };
     while lexer.step()? {}
-    Ok(())
+    match lexer.open.last() {
+        Some((at, _)) => Err(position::at(source, *at, "this bracket is not closed")),
+        None => Ok(()),
+    }
 }
 
 struct Lexer<'s> {
     source: &'s str,
     at: usize,
-    nesting: u32,
+    /// Where each bracket that is open stands, and what closes it.
+    open: SmallVec<[(usize, u8); MAX_NESTING]>,
     operators: u32,
     brackets: u32,
     dots: u32,
@@ -74,11 +79,10 @@ impl Lexer<'_> {
                     self.skip(1);
                 }
             }
-            b'(' | b'[' | b'{' => self.open()?,
-            b')' | b']' | b'}' => {
-                self.nesting = self.nesting.saturating_sub(1);
-                self.skip(1);
-            }
+            b'(' => self.bracket(b')')?,
+            b'[' => self.bracket(b']')?,
+            b'{' => self.bracket(b'}')?,
+            b')' | b']' | b'}' => self.close(byte)?,
             b'0'..=b'9' => self.number(),
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => self.word()?,
             b'.' => {
@@ -92,15 +96,26 @@ impl Lexer<'_> {
         Ok(true)
     }
 
-    fn open(&mut self) -> Result<(), RuleError> {
-        self.nesting = self.nesting.saturating_add(1);
+    fn bracket(&mut self, closing: u8) -> Result<(), RuleError> {
+        self.open.push((self.at, closing));
         self.brackets = self.brackets.saturating_add(1);
-        if self.nesting > MAX_NESTING {
+        if self.open.len() > MAX_NESTING {
             return Err(self.refuse(format!("brackets are nested deeper than {MAX_NESTING}")));
         }
         self.cap(self.brackets, "brackets")?;
         self.skip(1);
         Ok(())
+    }
+
+    /// A bracket that closes another sort, or nothing, is refused here: the parser would pass over it, and nest deeper than was counted.
+    fn close(&mut self, closing: u8) -> Result<(), RuleError> {
+        match self.open.pop() {
+            Some((_, expected)) if expected == closing => {
+                self.skip(1);
+                Ok(())
+            }
+            _ => Err(self.refuse(format!("`{}` closes nothing here", char::from(closing)))),
+        }
     }
 
     fn operator(&mut self) -> Result<(), RuleError> {

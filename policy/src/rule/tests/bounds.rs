@@ -37,6 +37,8 @@ fn long_chains_are_refused() {
     refused_for(&format!("{}true", "true && ".repeat(20_000)), "longer than 2048 bytes");
     refused_for(&format!("org{} == 'x'", ".a".repeat(201)), "more than 200 field accesses");
     refused_for(&format!("org{} == 'x'", "[0]".repeat(201)), "more than 200 brackets");
+    refused_for(&format!("org{} == 'x'", ".a[0]".repeat(199)), "nested deeper than");
+    refused_for(&format!("org{} == 'x'", ".size()".repeat(199)), "nested deeper than");
     refused_for(&format!("{}1 > 0", "1 + ".repeat(150)), "nested deeper than");
     refused_for(&format!("{}true", "true?true:".repeat(60)), "nested deeper than");
     refused_for(&format!("{}true", "true?true:".repeat(150)), "nested deeper than");
@@ -47,6 +49,14 @@ fn operators_cannot_hide_in_what_only_looks_like_a_string() {
     for prefix in ["r'\\' ", "'\\q' ", "'\n' ", "// '\n ", "\"\"\"a\" ", "br'\\' "] {
         refused(&format!("{prefix}{}1 > 0", "1+".repeat(300)));
     }
+}
+
+#[test]
+fn brackets_that_do_not_match_are_refused_before_the_parser_passes_over_them() {
+    for soup in [")[", "](", "{)", "[1)", "(["] {
+        refused(&soup.repeat(150));
+    }
+    refused_for("org == 'x')", "closes nothing");
 }
 
 #[test]
@@ -135,4 +145,80 @@ fn a_thousand_rules_compile_as_one_batch() {
     assert!(rules.iter().all(Result::is_ok));
     // Without optimisation the parser is some twenty times slower than in a release, where this takes a tenth of a second.
     assert!(started.elapsed() < Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 1 }), "{:?}", started.elapsed());
+}
+
+/// What a source may be made of, and what it may not.
+const TOKENS: &[&str] = &[
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "&&",
+    "||",
+    "!",
+    "-",
+    "+",
+    "*",
+    "==",
+    "<",
+    "in",
+    "?",
+    ":",
+    ",",
+    ".",
+    "'a'",
+    "r'\\'",
+    "\"\"\"x\"\"\"",
+    "1",
+    "0x1f",
+    "1.5e3",
+    "1u",
+    "b'x'",
+    "null",
+    "true",
+    "tags",
+    "tags.team",
+    "request.hour",
+    "budgets",
+    "x",
+    ".exists(x,",
+    ".map(x,",
+    "has(",
+    "size(",
+    "matches(",
+    "if",
+    "\n",
+    "// c\n",
+    "é",
+    "`",
+    "\\",
+    "@",
+    "#",
+];
+
+/// Whatever is thrown at the compiler within the caps, it answers, and soon.
+#[test]
+fn no_soup_of_tokens_crashes_or_stalls_the_compiler() {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use proptest::test_runner::{Config, TestRunner};
+
+    let soups = prop_oneof![
+        prop::collection::vec(select(TOKENS), 0..60).prop_map(|tokens| tokens.join(" ")),
+        prop::collection::vec(select(TOKENS), 0..300).prop_map(|tokens| tokens.concat()),
+        (select(TOKENS), 0_usize..600).prop_map(|(token, times)| token.repeat(times)),
+        (select(TOKENS), select(TOKENS), 0_usize..300).prop_map(|(one, other, times)| format!("{one}{other}").repeat(times)),
+        "\\PC{0,80}",
+    ];
+    let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
+    let answers = |soup: String| {
+        let started = now();
+        let answer = Rule::compile(&soup, RuleKind::Routes);
+        let (took, fine) = (started.elapsed(), answer.map_or_else(|error| !error.message().contains("could not be compiled"), |_| true));
+        prop_assert!(fine && took < Duration::from_secs(5), "{} took {:?}", soup, took);
+        Ok(())
+    };
+    runner.run(&soups, answers).unwrap_or_else(|failure| panic!("{failure}"));
 }

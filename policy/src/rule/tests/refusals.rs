@@ -86,9 +86,15 @@ fn what_the_language_leaves_out_is_refused() {
 
 #[test]
 fn syntax_errors_say_where() {
-    for (source, column) in
-        [("tags.team ==", 13), ("tags.team == 'x", 14), ("(org == 'x'", 12), ("org == 'x')", 11), ("", 1), ("'\\q' == org", 2)]
-    {
+    for (source, column) in [
+        ("tags.team ==", 13),
+        ("tags.team == 'x", 14),
+        ("(org == 'x'", 1),
+        ("[org == 'x')", 12),
+        ("org == 'x')", 11),
+        ("", 1),
+        ("'\\q' == org", 2),
+    ] {
         let error = refused(source);
         assert_eq!((error.line(), error.column()), (1, column), "`{source}`: {error}");
     }
