@@ -1,1 +1,4 @@
-//! cli
+//! `modelux`, the one tool a person types.
+
+#![expect(dead_code, reason = "the commands follow")]
+mod manifest;
