@@ -175,7 +175,7 @@ proptest! {
     #[test]
     fn the_cut_of_the_chunks_changes_nothing(cuts in proptest::collection::vec(any::<usize>(), 0..40)) {
         for (_, stream) in inputs("streams", ".sse") {
-            for usage_events in [UsageEvents::Forward, UsageEvents::Withhold] {
+            for usage_events in [UsageEvents::Forward, UsageEvents::ForwardWhole, UsageEvents::Withhold] {
                 let (whole, expected) = meter(&stream, usage_events, &[]);
                 let (cut, found) = meter(&stream, usage_events, &cuts);
                 prop_assert!(usage_events == UsageEvents::Withhold || cut == stream);

@@ -63,6 +63,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next key of the object, with the cursor left before its value; `None` past the closing brace.
+    #[inline]
     pub fn next_key(&mut self, walk: &mut Walk) -> Result<Option<Value<'a>>, SyntaxError> {
         self.skip_space();
         if self.close(b'}') {
@@ -122,6 +123,7 @@ impl<'a> Cursor<'a> {
         Ok(Walk::default())
     }
 
+    #[inline]
     fn close(&mut self, bracket: u8) -> bool {
         let closes = self.peek() == Some(bracket);
         if closes {
@@ -131,6 +133,7 @@ impl<'a> Cursor<'a> {
         closes
     }
 
+    #[inline]
     fn separate(&mut self, walk: &mut Walk, expected: &'static str) -> Result<(), SyntaxError> {
         if walk.started {
             if self.peek() != Some(b',') {
@@ -142,6 +145,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    #[inline]
     fn key(&mut self) -> Result<Value<'a>, SyntaxError> {
         self.skip_space();
         let start = self.at;
@@ -239,20 +243,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn skip_escape(&mut self) -> Result<(), SyntaxError> {
-        let wrong = SyntaxError::Text { at: self.at };
-        self.advance(1);
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.advance(1),
-            Some(b'u') => {
-                let digits = self.rest().get(1..5).ok_or(wrong)?;
-                if !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(wrong);
-                }
-                self.advance(5);
-            }
-            _ => return Err(wrong),
-        }
+        let length = match self.rest() {
+            [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
+            [_, b'u', a, b, c, d, ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => 6,
+            _ => return Err(SyntaxError::Text { at: self.at }),
+        };
+        self.advance(length);
         Ok(())
     }
 
@@ -270,10 +268,12 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    #[inline]
     fn taken(&self, kind: Kind, start: usize, escaped: bool) -> Value<'a> {
         Value::new(kind, start, self.bytes.get(start..self.at).unwrap_or_default(), escaped)
     }
 
+    #[inline]
     fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }

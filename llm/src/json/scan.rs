@@ -9,22 +9,22 @@ const HIGH: u64 = ONES * 0x80;
 ///
 /// Eight bytes a step: a byte equals `q` where the word xor `q` has a zero byte, and the lowest flagged byte of the classic
 /// zero-byte test is exact, which is the only one that is used.
+#[inline]
 pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
-    let mut words = bytes.chunks_exact(8);
-    let mut passed = 0_usize;
-    for word in words.by_ref() {
-        let Ok(word) = <[u8; 8]>::try_from(word) else { break };
-        let flags = special(u64::from_le_bytes(word));
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        let flags = special(u64::from_le_bytes(*word));
         if flags != 0 {
+            let passed = bytes.len().saturating_sub(rest.len());
             return passed.saturating_add((flags.trailing_zeros() / 8) as usize);
         }
-        passed = passed.saturating_add(8);
+        rest = behind;
     }
-    let rest = words.remainder();
     let tail = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
-    passed.saturating_add(tail)
+    bytes.len().saturating_sub(rest.len()).saturating_add(tail)
 }
 
+#[inline]
 fn special(word: u64) -> u64 {
     let quote = word ^ (ONES * 0x22);
     let backslash = word ^ (ONES * 0x5c);

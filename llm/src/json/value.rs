@@ -86,6 +86,7 @@ impl<'a> Value<'a> {
 
     /// The bytes between the quotes, escapes and all, if it is a string.
     #[must_use]
+    #[inline]
     pub fn inner(&self) -> Option<&'a [u8]> {
         if self.kind != Kind::String {
             return None;
@@ -105,11 +106,13 @@ impl<'a> Value<'a> {
 
     /// Whether it is a string with exactly this text.
     #[must_use]
+    #[inline]
     pub fn is_text(&self, text: &str) -> bool {
         if self.escaped {
             return self.as_str().is_some_and(|own| own == text);
         }
-        self.inner() == Some(text.as_bytes())
+        // The length first: with a literal it is a constant, and most keys differ in it.
+        self.raw.len() == text.len().saturating_add(2) && self.inner() == Some(text.as_bytes())
     }
 
     /// The bytes that tell one key from another: the text between the quotes, without escapes where it can be had.

@@ -4,6 +4,9 @@
 //!
 //! - [`UsageEvents::Forward`]: every chunk is forwarded at once as it is; a partial event is copied aside only to be read when it
 //!   is complete.
+//! - [`UsageEvents::ForwardWhole`]: the same, but bytes of a partial event are held back until it is complete. A stream that is
+//!   cut then stops between events, and an error event of ours can be read after it; in the mode above the half event before it
+//!   can't, whatever follows.
 //! - [`UsageEvents::Withhold`]: an event that has a usage report and no choices is left out. To know, an event must be seen
 //!   whole, so bytes of a partial event are held back until it is; everything else is forwarded as slices of the chunk.
 //! - An event that outgrows the limit is passed on unread and counted; nothing is held for it any more.
@@ -12,7 +15,7 @@
 //! - What stands behind the last event's end when the bytes stop is read like an event: a report is not lost for want of a
 //!   line break, and half of one is not JSON.
 //!
-//! Invariant: with `Forward`, what is forwarded is byte for byte what came; with `Withhold`, it is that without whole events.
+//! Invariant: what is forwarded, with what is held at the end, is byte for byte what came; with `Withhold`, that without whole events.
 
 use bytes::Bytes;
 
@@ -22,6 +25,7 @@ use super::{
 };
 use crate::{
     dialect::Dialect,
+    error::ErrorReply,
     tokens::{TokenEstimate, output_from_bytes},
     usage::{ReadUsageError, Usage, UsageSource},
 };
@@ -32,8 +36,10 @@ pub const EVENT_LIMIT: usize = 4 << 20;
 /// What to do with events that report usage and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageEvents {
-    /// The caller asked for them.
+    /// The caller asked for them: everything goes on at once.
     Forward,
+    /// The caller asked for them: everything goes on, in whole events.
+    ForwardWhole,
     /// The caller did not; we did.
     Withhold,
 }
@@ -140,7 +146,7 @@ impl StreamMeter {
         } else {
             self.keep_partial(rest);
         }
-        if self.usage_events == UsageEvents::Forward {
+        if !self.holds() {
             forward_slice(&chunk, run, chunk.len(), forward);
         } else if self.outgrown {
             self.release_partial(forward);
@@ -163,9 +169,9 @@ impl StreamMeter {
             self.seen.unread_events = unread_events;
             self.partial = if withhold { Vec::new() } else { partial };
         }
-        let forwards = self.usage_events == UsageEvents::Forward;
-        let mid_event = outgrown || (forwards && !self.partial.is_empty());
-        let held = if forwards { Bytes::new() } else { Bytes::from(self.partial) };
+        let (holds, partial) = (self.holds(), self.partial);
+        let mid_event = outgrown || (!holds && !partial.is_empty());
+        let held = if holds { Bytes::from(partial) } else { Bytes::new() };
         let seen = self.seen;
         StreamOutcome {
             reported: seen.usage,
@@ -186,6 +192,10 @@ impl StreamMeter {
     #[must_use]
     pub fn done(&self) -> bool {
         self.seen.done
+    }
+
+    fn holds(&self) -> bool {
+        self.usage_events != UsageEvents::Forward
     }
 
     /// The event ends with these bytes of the current chunk. Says whether it is to be left out.
@@ -222,9 +232,10 @@ impl StreamMeter {
         if self.partial.is_empty() {
             return;
         }
-        match self.usage_events {
-            UsageEvents::Forward => self.partial.clear(),
-            UsageEvents::Withhold => forward.push(Bytes::from(std::mem::take(&mut self.partial))),
+        if self.holds() {
+            forward.push(Bytes::from(std::mem::take(&mut self.partial)));
+        } else {
+            self.partial.clear();
         }
     }
 
@@ -235,7 +246,7 @@ impl StreamMeter {
         }
         if self.partial.len().saturating_add(bytes.len()) > self.limit {
             self.outgrown = true;
-            if self.usage_events == UsageEvents::Forward {
+            if !self.holds() {
                 self.partial = Vec::new();
             }
             return;
@@ -265,6 +276,13 @@ impl Seen {
 }
 
 impl StreamOutcome {
+    /// Writes an error to end the stream with. `held` must not have been forwarded then, and no terminator may follow.
+    #[must_use]
+    pub fn error_event(&self, dialect: Dialect, error: &ErrorReply<'_>) -> Bytes {
+        let event = dialect.write_error_event(error);
+        if self.mid_event { Bytes::from([&b"\n\n"[..], &event].concat()) } else { event }
+    }
+
     /// The usage to settle: the provider's if it stands, else an estimate from the prompt's bound and the output that passed,
     /// never below what the provider had reported by then.
     #[must_use]

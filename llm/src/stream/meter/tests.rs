@@ -102,15 +102,27 @@ fn an_error_in_the_stream_is_seen_by_member_or_by_name() {
 
 #[test]
 fn an_event_without_end_is_not_held_beyond_the_limit() {
-    for usage_events in [UsageEvents::Forward, UsageEvents::Withhold] {
+    for usage_events in [UsageEvents::Forward, UsageEvents::ForwardWhole, UsageEvents::Withhold] {
         let meter = StreamMeter::with_limit(Dialect::OpenAiChat, usage_events, 16);
         let chunks = ["data: 0123", "456789abcdef", "ghi", "\n\n", USAGE, "data: x\n\ndata: y"];
         let (forwarded, outcome) = run(meter, &chunks);
-        let expected = if usage_events == UsageEvents::Forward { chunks.concat() } else { chunks.concat().replace(USAGE, "") };
+        let expected = if usage_events == UsageEvents::Withhold { chunks.concat().replace(USAGE, "") } else { chunks.concat() };
         assert_eq!([forwarded.as_bytes(), &outcome.held].concat(), expected.as_bytes());
         assert_eq!(outcome.reported.unwrap().input_tokens, Some(5));
         assert_eq!(outcome.unread_events, 2);
     }
+}
+
+#[test]
+fn an_error_of_ours_begins_on_a_line_of_its_own() {
+    let error = ErrorReply { message: "gone", kind: "upstream_error", code: None, param: None, budget: None };
+    let event = "data: {\"error\":{\"message\":\"gone\",\"type\":\"upstream_error\",\"code\":null,\"param\":null}}\n\n";
+    let cut = [TEXT, "data: {\"cho"];
+    let (_, outcome) = run(forwarding(), &cut);
+    assert_eq!(outcome.error_event(Dialect::OpenAiChat, &error), format!("\n\n{event}"));
+    let (forwarded, outcome) = run(StreamMeter::new(Dialect::OpenAiChat, UsageEvents::ForwardWhole), &cut);
+    assert_eq!(forwarded, TEXT);
+    assert_eq!(outcome.error_event(Dialect::OpenAiChat, &error), event);
 }
 
 #[test]
