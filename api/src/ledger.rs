@@ -1,0 +1,79 @@
+//! Money that was spent, and money that workers may still spend: the one truth about budgets.
+//!
+//! Escrow. A worker leases a slice of what is left in a budget period, spends it without asking, and reports each exchange as an event.
+//! One account (a row of `budget_periods`) is one period of one budget for one scope value; one lease belongs to one life of one worker
+//! on one account.
+//!
+//! Invariant: after every grant, settled + Σ max(granted − booked, 0) over active leases ≤ cap. Settling can pass the cap only where a
+//! provider billed more than was reserved, or where a lost worker's events arrive after their lease was given up.
+//!
+//! Locking: each operation is one transaction that locks all of its accounts first, in the order of their ids, and touches leases only
+//! under the lock of their account. So operations can't deadlock, and SQLite and PostgreSQL behave alike (SQLite has one writer).
+//!
+//! A lost worker: its leases count until their deadline (expiry + the longest exchange), or until the worker is back and says that
+//! everything it had on disk is shipped. Then the rest goes back.
+//!
+//! Leaves out: decisions. What to do at a cap is the engine's business; prices and periods are the policy crate's.
+
+mod account;
+mod accounts;
+mod booking;
+mod bulk;
+mod feed;
+mod heartbeat;
+mod lease;
+mod lost;
+mod status;
+
+pub use booking::BookError;
+pub use feed::{BookedEvent, Feed};
+pub use heartbeat::Beat;
+pub use lease::LeaseError;
+pub use status::{BudgetState, BudgetStatus, load_budget_statuses};
+
+use chrono::TimeDelta;
+
+use crate::clock::Clock;
+use crate::database::Database;
+
+/// How long a worker may be silent.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseLimits {
+    /// A lease is good for this long without renewal; a worker silent for longer is lost.
+    pub ttl: TimeDelta,
+    /// The longest an exchange may take; leases of a lost worker are held this much longer.
+    pub exchange: TimeDelta,
+}
+
+impl Default for LeaseLimits {
+    /// 10 seconds and 10 minutes.
+    fn default() -> Self {
+        Self { ttl: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) }
+    }
+}
+
+/// Books events and grants leases.
+#[derive(Debug)]
+pub struct Ledger {
+    database: Database,
+    clock: Clock,
+    limits: LeaseLimits,
+    feed: Feed,
+}
+
+impl Ledger {
+    /// A ledger over `database` that tells `feed` what it books.
+    #[must_use]
+    pub const fn new(database: Database, clock: Clock, limits: LeaseLimits, feed: Feed) -> Self {
+        Self { database, clock, limits, feed }
+    }
+
+    /// How long a worker may be silent.
+    #[must_use]
+    pub const fn limits(&self) -> LeaseLimits {
+        self.limits
+    }
+}
+
+#[cfg(test)]
+mod tests;
