@@ -106,11 +106,20 @@ impl Source {
     pub(crate) fn problem(&self, resource: &str, name: &str, field: &str, message: &str) -> Problem {
         let path = node::parse_path(field);
         let at = match resource {
-            "settings" => self.root.entry("settings").map_or(self.root.at, |entry| if path.is_empty() { entry.at } else { entry.value.follow(&path) }),
+            "settings" => {
+                self.root.entry("settings").map_or(self.root.at, |entry| if path.is_empty() { entry.at } else { entry.value.follow(&path) })
+            }
             _ => find_resource(&self.root, resource, name).map_or(self.root.at, |node| node.follow(&path)),
         };
         let label = if name.is_empty() { resource.to_owned() } else { format!("{} `{name}`", resource.replace('_', " ")) };
         self.files.problem(at, label, field, message)
+    }
+
+    /// What somebody else found wrong at a path of the whole manifest, such as `projects[1].keys[0]`.
+    pub(crate) fn problem_at(&self, path: &str, message: &str) -> Problem {
+        let path = node::parse_path(path);
+        let (resource, field) = name_resource(&self.root, &path);
+        self.files.problem(self.root.follow(&path), resource, node::render_path(&field), message)
     }
 }
 

@@ -87,12 +87,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Misfit> {
         match &self.content {
             Content::Text(text) => {
                 let unit: StrDeserializer<'_, Misfit> = text.as_str().into_deserializer();
@@ -203,7 +198,6 @@ mod tests {
 
     use super::super::node::render_path;
     use super::super::yaml::read_yaml;
-    use super::*;
 
     fn misfit(text: &str) -> (usize, String, String) {
         let node = read_yaml(text, 0).unwrap().remove(0);
@@ -238,7 +232,8 @@ mod tests {
         let budget = Budget::deserialize(&node).unwrap();
         assert_eq!(serde_json::to_value(&budget).unwrap()["cap_usd"], "0.10");
         assert_eq!(serde_json::to_value(&budget).unwrap()["at_cap"]["downgrade"], "@cheap");
-        let (line, path, _) = misfit("org: default\nbudgets:\n- {name: b, scope: organization, period: daily, cap_usd: 1,\n   at_cap: {downgrad: x}}\n");
+        let (line, path, _) =
+            misfit("org: default\nbudgets:\n- {name: b, scope: organization, period: daily, cap_usd: 1,\n   at_cap: {downgrad: x}}\n");
         assert_eq!((line, path.as_str()), (4, "budgets[0].at_cap.downgrad"));
     }
 }

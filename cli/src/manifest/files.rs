@@ -17,7 +17,13 @@ pub(crate) struct Files {
 
 impl Files {
     /// A problem at `at`.
-    pub(crate) fn problem(&self, at: Position, resource: impl Into<String>, field: impl Into<String>, message: impl Into<String>) -> Problem {
+    pub(crate) fn problem(
+        &self,
+        at: Position,
+        resource: impl Into<String>,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Problem {
         let file = self.path(at).map(Path::to_owned).unwrap_or_default();
         Problem { file, line: at.line, column: at.column, resource: resource.into(), field: field.into(), message: message.into() }
     }

@@ -51,7 +51,8 @@ fn an_unknown_field_names_file_line_resource_and_field() {
 
 #[test]
 fn a_routing_config_is_refused_at_the_line_of_the_rule() {
-    let text = "org: default\nrouting_configs:\n  - slug: a\n    strategy: custom_rules\n    rules:\n      - {else: pass}\n      - {iff: x}\n";
+    let text =
+        "org: default\nrouting_configs:\n  - slug: a\n    strategy: custom_rules\n    rules:\n      - {else: pass}\n      - {iff: x}\n";
     let problem = only_problem(text);
     assert!(problem.starts_with("m.yaml:7:10: routing config `a`, field `rules[1].iff`: unknown field"), "{problem}");
     let text = "org: default\nrouting_configs:\n  - slug: a\n    strategy: single\n    model: x/y\n    rules: []\n";

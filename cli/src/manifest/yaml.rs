@@ -44,10 +44,8 @@ pub(crate) fn read_yaml(text: &str, file: usize) -> Result<Vec<Node>, Unreadable
 /// The one value of a JSON text.
 pub(crate) fn read_json(text: &str, file: usize) -> Result<Vec<Node>, Unreadable> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| Unreadable {
-        at: Position { file, line: error.line(), column: error.column() },
-        message: error.to_string(),
-    })?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map_err(|error| Unreadable { at: Position { file, line: error.line(), column: error.column() }, message: error.to_string() })?;
     read_yaml(&join_surrogates(text), file)
 }
 

@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Governs a company's LLM traffic
+#[derive(Debug, Parser)]
+#[command(name = "modelux", version, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what a manifest would change (exit code 0: nothing, 2: something, 1: error)
+    Plan(PlanArguments),
+    /// Make it what a manifest says, all or nothing
+    Apply(ApplyArguments),
+    /// Print what is there as a manifest
+    Export(ExportArguments),
+    /// Show how the decision about one request came about
+    Explain(ExplainArguments),
+    /// Work on manifests without a control plane
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Fetch all audit events and check that none was changed, moved or removed
+    Verify(VerifyArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Compile a whole manifest and print every rejection with its line
+    Check(CheckArguments),
+}
+
+/// Which control plane, and who asks. Flags win over variables, variables over the file; with none, the credentials in
+/// `./modelux-data` are used
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TargetArguments {
+    /// Address of the control plane [env: MODELUX_URL]
+    #[arg(long)]
+    pub(crate) url: Option<url::Url>,
+    /// Management key, `mlx_mk_…` [env: MODELUX_TOKEN]
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+    /// Data directory of `modelux up`, whose credentials.json has both [env: MODELUX_DATA_DIR]
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// TOML file with the same options as keys [env: MODELUX_CONFIG]
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// How the answer is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// Manifest, or a directory of manifests (*.yaml, *.yml, *.json) that are read as one
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+    /// Remove what the manifest does not name
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// How the answer is printed
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
+    /// Do not ask; without a terminal nothing is asked anyway
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// How the answer is printed: a YAML manifest, or the same as JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// What the caller got as `X-Modelux-Request-Id`
+    pub(crate) request_id: String,
+    /// How the answer is printed
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// How the answer is printed
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Manifest, or a directory of manifests that are read as one; it has to name everything it refers to
+    #[arg(short, long)]
+    pub(crate) file: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,40 @@
+//! `modelux explain`: the decision about one request, from its log entry.
+
+mod tree;
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::arguments::{ExplainArguments, Format};
+use crate::config::Target;
+use crate::control::ControlPlane;
+use crate::output::{self, Progress};
+
+const EXPLAIN: &str = "query explain($id: ID!) { requestLog(id: $id) {
+  id time project { name } key { name } surface requestedModel model provider status errorCode stream endUser tags { name value }
+  costUsd usageSource latencyMs firstByteMs
+  usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens } trace } }";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExplainAnswer {
+    request_log: Option<Value>,
+}
+
+/// Prints the decision.
+pub(crate) async fn explain(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
+    let control = ControlPlane::new(Target::find(&arguments.target)?)?;
+    let progress = Progress::of("looking");
+    let answer: ExplainAnswer = control.ask(EXPLAIN, json!({"id": arguments.request_id})).await?;
+    drop(progress);
+    let Some(entry) = answer.request_log else {
+        anyhow::bail!("there is no log entry for request `{}`; entries appear about a second after the request ends", arguments.request_id);
+    };
+    match arguments.output {
+        Format::Json => output::line(entry)?,
+        Format::Text => output::line(tree::render(&entry, console::colors_enabled()).trim_end())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,182 @@
+//! `modelux plan` and `modelux apply`: what a manifest would change, and making it so.
+//!
+//! Promises: planning is the control plane's own dry run of applying, so that the two can't differ. What the control plane refuses is
+//! shown at the line of the manifest that it is about.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::arguments::{ApplyArguments, Format, PlanArguments};
+use crate::changes::{self, Change, Outcome};
+use crate::config::{self, Target};
+use crate::control::{ControlError, ControlPlane, Refusal};
+use crate::manifest::{Problem, Secrets, Source};
+use crate::output::{self, Progress};
+use crate::policy_check::report;
+
+/// There is something to do.
+const CHANGES: u8 = 2;
+
+const PLAN: &str = "query planManifest($manifest: JSON!, $prune: Boolean!) {
+  planManifest(manifest: $manifest, prune: $prune) { changes { action resource name fields { field before after } } revision } }";
+
+const APPLY: &str = "mutation applyManifest($manifest: JSON!, $prune: Boolean!) {
+  applyManifest(manifest: $manifest, prune: $prune) {
+    changes { action resource name fields { field before after } } revision createdKeys { key secret } } }";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanAnswer {
+    plan_manifest: Manifested,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ApplyAnswer {
+    apply_manifest: Manifested,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifested {
+    changes: Vec<Change>,
+    revision: u64,
+    #[serde(default)]
+    created_keys: Vec<CreatedKey>,
+}
+
+#[derive(Deserialize)]
+struct CreatedKey {
+    key: String,
+    secret: String,
+}
+
+impl From<Manifested> for Outcome {
+    fn from(manifested: Manifested) -> Self {
+        let Manifested { changes, revision, created_keys } = manifested;
+        let created_keys: BTreeMap<String, String> = created_keys.into_iter().map(|CreatedKey { key, secret }| (key, secret)).collect();
+        Self { changes, revision, created_keys }
+    }
+}
+
+/// A manifest and the control plane that it is for.
+struct Work {
+    source: Source,
+    manifest: serde_json::Value,
+    control: ControlPlane,
+    prune: bool,
+}
+
+/// Why a manifest comes to nothing.
+enum Failure {
+    /// These lines are wrong.
+    Manifest(Vec<Problem>),
+    /// Something else.
+    Other(anyhow::Error),
+}
+
+impl Work {
+    fn prepare(arguments: &PlanArguments) -> Result<Self, Failure> {
+        let source = Source::read(&arguments.file, &Secrets::Resolve(&config::variable)).map_err(Failure::Manifest)?;
+        let manifest = serde_json::to_value(&source.manifest).context("the manifest can't be sent").map_err(Failure::Other)?;
+        let target = Target::find(&arguments.target).map_err(|error| Failure::Other(error.into()))?;
+        let control = ControlPlane::new(target).map_err(|error| Failure::Other(error.into()))?;
+        Ok(Self { source, manifest, control, prune: arguments.prune })
+    }
+
+    async fn plan(&self) -> Result<Outcome, Failure> {
+        let _progress = Progress::of("planning");
+        let variables = json!({"manifest": self.manifest, "prune": self.prune});
+        let answer: PlanAnswer = self.control.ask(PLAN, variables).await.map_err(|error| self.place(error))?;
+        Ok(answer.plan_manifest.into())
+    }
+
+    async fn apply(&self) -> Result<Outcome, Failure> {
+        let _progress = Progress::of("applying");
+        let variables = json!({"manifest": self.manifest, "prune": self.prune});
+        let answer: ApplyAnswer = self.control.ask(APPLY, variables).await.map_err(|error| self.place(error))?;
+        Ok(answer.apply_manifest.into())
+    }
+
+    /// Gives a refusal the lines that it is about.
+    fn place(&self, error: ControlError) -> Failure {
+        match error {
+            ControlError::Refused(Refusal { rejections, .. }) if !rejections.is_empty() => Failure::Manifest(
+                rejections.iter().map(|one| self.source.problem(&one.resource, &one.name, &one.field, &one.message)).collect(),
+            ),
+            ControlError::Refused(Refusal { field: Some(field), message, .. }) => {
+                Failure::Manifest(vec![self.source.problem_at(&field, &message)])
+            }
+            other => Failure::Other(other.into()),
+        }
+    }
+}
+
+/// Shows what would change.
+pub(crate) async fn plan(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
+    let outcome = match planned(arguments).await {
+        Ok((_, outcome)) => outcome,
+        Err(failure) => return fail(failure),
+    };
+    match arguments.output {
+        Format::Json => output::line(serde_json::to_string(&outcome)?)?,
+        Format::Text if outcome.changes.is_empty() => output::line("No changes: everything is as the manifest says.")?,
+        Format::Text => output::line(changes::render(&outcome.changes, console::colors_enabled()))?,
+    }
+    Ok(if outcome.changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+}
+
+/// Makes it so.
+pub(crate) async fn apply(arguments: &ApplyArguments) -> anyhow::Result<ExitCode> {
+    let (work, planned) = match planned(&arguments.plan).await {
+        Ok(planned) => planned,
+        Err(failure) => return fail(failure),
+    };
+    if !arguments.yes && !planned.changes.is_empty() && output::is_interactive() {
+        output::note(changes::render(&planned.changes, console::colors_enabled_stderr()));
+        if !output::confirm("Make these changes?")? {
+            anyhow::bail!("nothing was changed");
+        }
+    }
+    let outcome = match work.apply().await {
+        Ok(outcome) => outcome,
+        Err(failure) => return fail(failure),
+    };
+    print_applied(&outcome, arguments.plan.output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn planned(arguments: &PlanArguments) -> Result<(Work, Outcome), Failure> {
+    let work = Work::prepare(arguments)?;
+    let outcome = work.plan().await?;
+    Ok((work, outcome))
+}
+
+fn print_applied(outcome: &Outcome, format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        return Ok(output::line(serde_json::to_string(outcome)?)?);
+    }
+    if outcome.changes.is_empty() {
+        return Ok(output::line(format_args!("No changes: everything is as the manifest says, at revision {}.", outcome.revision))?);
+    }
+    output::line(changes::render(&outcome.changes, console::colors_enabled()))?;
+    output::line(format_args!("Applied as revision {}.", outcome.revision))?;
+    if !outcome.created_keys.is_empty() {
+        output::line("New keys, shown this once:")?;
+    }
+    for (key, secret) in &outcome.created_keys {
+        output::line(format_args!("    {key}  {secret}"))?;
+    }
+    Ok(())
+}
+
+fn fail(failure: Failure) -> anyhow::Result<ExitCode> {
+    match failure {
+        Failure::Manifest(problems) => Ok(report(&problems)),
+        Failure::Other(error) => Err(error),
+    }
+}
