@@ -18,9 +18,9 @@ use bytes::Bytes;
 use policy::bundle::Envelope;
 use policy::link::{Ack, Booked, Enrol, Enrolled, Feed, FeedQuery, Heartbeat, HeartbeatReply, LeaseCall, LeaseReply};
 
-pub use attach::{AttachError, Attached, attach};
+pub use attach::{AttachError, Attached, attach, attach_to};
 pub use control::Control;
-pub use enrolment::{Enrolment, Identity};
+pub use enrolment::{Enrolment, EnrolmentError, Identity};
 
 /// Why a call to the control plane gave nothing.
 #[derive(Debug, thiserror::Error)]

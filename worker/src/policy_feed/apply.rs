@@ -1,0 +1,129 @@
+//! From an envelope to a policy in force.
+
+use std::sync::Arc;
+
+use policy::bundle::{BundleError, Envelope};
+use policy::engine::{Engine, LoadError};
+use policy::seal;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::{Fleet, OrgPolicy, Policies};
+use crate::budget::BudgetTable;
+use crate::clock;
+use crate::link::Identity;
+
+/// Why a bundle was not put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Digest, signature or format.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The engine can't use it.
+    #[error("bundle of `{org_id}` revision {revision} can't be made ready")]
+    Load {
+        /// Whose.
+        org_id: String,
+        /// Which.
+        revision: u64,
+        /// Why.
+        source: LoadError,
+    },
+    /// A provider secret is sealed with another key.
+    #[error("secret of provider `{0}` can't be opened with this worker's pool key")]
+    Secret(Arc<str>),
+    /// Asked for one organization, got another.
+    #[error("got a bundle of `{0}` instead")]
+    WrongOrganization(String),
+}
+
+impl OrgPolicy {
+    /// Checks `envelope` and makes it ready. Takes milliseconds: not for the request path.
+    ///
+    /// # Errors
+    /// When it is not genuine, or this program can't use it.
+    pub fn load(envelope: &Envelope, identity: &Identity) -> Result<Self, ApplyError> {
+        let bundle = envelope.open(&identity.verifying_key)?;
+        let mut secrets = Vec::with_capacity(bundle.providers.len());
+        for provider in &bundle.providers {
+            let opened = provider.api_key.as_ref().map(|sealed| seal::open(&identity.pool_key, provider.id.as_bytes(), &sealed.0).map(Zeroizing::new));
+            let refused = || ApplyError::Secret(Arc::clone(&provider.name));
+            let secret = match opened {
+                None => None,
+                Some(Err(_)) => return Err(refused()),
+                Some(Ok(bytes)) => Some(SecretString::from(std::str::from_utf8(&bytes).map_err(|_| refused())?)),
+            };
+            secrets.push(secret);
+        }
+        let budgets = BudgetTable::new(&bundle.budgets);
+        let engine =
+            Engine::load(bundle).map_err(|source| ApplyError::Load { org_id: envelope.org_id.clone(), revision: envelope.revision, source })?;
+        Ok(Self {
+            engine,
+            secrets,
+            applied_revision: envelope.revision,
+            applied_at: clock::now(),
+            digest: envelope.digest.clone(),
+            budgets,
+        })
+    }
+
+    /// SHA-256 of the bundle, lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+impl Policies {
+    /// Puts what an earlier start left in force.
+    pub(super) fn apply_kept(&self) {
+        let Some(identity) = self.enrolment.known() else { return };
+        for envelope in self.kept.read_all() {
+            match OrgPolicy::load(&envelope, &identity) {
+                Ok(policy) => {
+                    self.swap_in(policy);
+                }
+                Err(error) => tracing::warn!(org.id = %envelope.org_id, error = %error, "kept bundle is not used"),
+            }
+        }
+    }
+
+    /// Puts `policy` in force unless one as new is. Answers whether it did.
+    pub(super) fn swap_in(&self, policy: OrgPolicy) -> bool {
+        let policy = Arc::new(policy);
+        let org_id = policy.org_id().to_owned();
+        let mut newer = false;
+        self.fleet.rcu(|fleet| {
+            newer = fleet.revision(&org_id).is_none_or(|have| have < policy.applied_revision);
+            if !newer {
+                return Arc::clone(fleet);
+            }
+            let mut orgs = fleet.orgs.clone();
+            orgs.insert(org_id.clone(), Arc::clone(&policy));
+            Arc::new(Fleet { orgs })
+        });
+        if newer {
+            self.budgets.adopt(&policy);
+        }
+        newer
+    }
+
+    /// Takes organizations out of force.
+    pub(super) fn forget(&self, gone: &[String]) {
+        if gone.is_empty() {
+            return;
+        }
+        self.fleet.rcu(|fleet| {
+            let mut orgs = fleet.orgs.clone();
+            orgs.retain(|org_id, _| !gone.contains(org_id));
+            Fleet { orgs }
+        });
+        for org_id in gone {
+            tracing::info!(org.id = %org_id, "organization is gone");
+            if let Err(error) = self.kept.remove(org_id) {
+                tracing::warn!(org.id = %org_id, error = %error, "kept bundle can't be removed");
+            }
+        }
+    }
+}

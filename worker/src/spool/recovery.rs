@@ -1,0 +1,72 @@
+//! What an earlier process left in the spool directory.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::record::{self, Kind};
+use super::segment;
+
+/// A segment of an earlier process; nobody writes to it any more.
+pub(super) struct OldSegment {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    /// Everything before this offset was booked.
+    pub(super) acknowledged: usize,
+}
+
+/// Everything that was left.
+pub(super) struct Left {
+    /// In the order they were written.
+    pub(super) segments: Vec<OldSegment>,
+    /// Exchanges without an end: id and event.
+    pub(super) unclosed: Vec<(String, Vec<u8>)>,
+    /// Number of the first segment of this process.
+    pub(super) next_number: u64,
+}
+
+/// Reads all segment files below `dir`.
+pub(super) fn scan(dir: &Path) -> io::Result<Left> {
+    let mut files = segment_files(dir)?;
+    files.sort_unstable();
+    let next_number = files.last().map_or(1, |(number, _)| number.saturating_add(1));
+    let mut segments = Vec::new();
+    let mut open: HashMap<String, (usize, Vec<u8>)> = HashMap::new();
+    let mut order = 0_usize;
+    for (number, path) in files {
+        let bytes = std::fs::read(&path)?;
+        let Some(acknowledged) = segment::acknowledged(&bytes) else {
+            // A spare that was made and never used, or a file whose first page never reached the disk: nothing was published in it.
+            std::fs::remove_file(&path)?;
+            continue;
+        };
+        for (kind, id, json, _) in record::records(&bytes, 0) {
+            match kind {
+                Kind::Open | Kind::Reopen => {
+                    order = order.saturating_add(1);
+                    open.insert(id.to_owned(), (order, json.to_vec()));
+                }
+                Kind::Close => drop(open.remove(id)),
+                Kind::Claimed | Kind::End => {}
+            }
+        }
+        segments.push(OldSegment { number, path, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), acknowledged });
+    }
+    let mut unclosed: Vec<(usize, String, Vec<u8>)> = open.into_iter().map(|(id, (order, json))| (order, id, json)).collect();
+    unclosed.sort_unstable_by_key(|(order, ..)| *order);
+    let unclosed = unclosed.into_iter().map(|(_, id, json)| (id, json)).collect();
+    Ok(Left { segments, unclosed, next_number })
+}
+
+fn segment_files(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".segment"));
+        if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
+            files.push((number, path));
+        }
+    }
+    Ok(files)
+}
