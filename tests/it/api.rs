@@ -1,0 +1,3 @@
+//! The control plane, through its interface and, where the tables themselves are the subject, its database.
+
+mod schema;

@@ -1,0 +1,1 @@
+//! The whole schema: nothing in it may be without a case.

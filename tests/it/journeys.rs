@@ -1,0 +1,1 @@
+//! Both planes together: what a platform team does, from beginning to end.

@@ -1,0 +1,1 @@
+//! The worker as its callers see it: a real process between a socket and a provider.

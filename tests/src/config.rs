@@ -1,0 +1,35 @@
+//! What the tests are started with: the one place of this crate that reads the environment.
+//!
+//! | variable | meaning | default |
+//! | --- | --- | --- |
+//! | `MODELUX_TEST_PROGRAMS` | directory of the three built programs | two levels above the test binary |
+//! | `TEST_DATABASE_URL` | a PostgreSQL in which databases may be created | a server is started for each database |
+//! | `TEST_REDIS_URL` | not used: every Redis here is started, frozen and stopped by its test | |
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+/// All of it.
+#[derive(Debug)]
+pub struct Config {
+    /// Where `modelux`, `modelux-api` and `modelux-worker` are.
+    pub programs: PathBuf,
+    /// PostgreSQL to create databases in.
+    pub database_url: Option<String>,
+}
+
+/// Read once a process.
+pub static CONFIG: LazyLock<Config> = LazyLock::new(|| Config {
+    programs: variable("MODELUX_TEST_PROGRAMS").map_or_else(beside_the_tests, PathBuf::from),
+    database_url: variable("TEST_DATABASE_URL"),
+});
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// `target/debug/deps/it-…` → `target/debug`.
+fn beside_the_tests() -> PathBuf {
+    let binary = std::env::current_exe().expect("the test binary has a path");
+    binary.parent().and_then(|deps| deps.parent()).expect("the test binary is in a target directory").to_owned()
+}
