@@ -1,0 +1,68 @@
+//! Open loop: requests arrive when they arrive (Poisson), whether or not the last one is answered. A request that had to
+//! wait because all connections were busy counts from its intended arrival: no coordinated omission.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::{Connection, LoadOptions, Sample, Tally, Window};
+use crate::clock;
+
+/// Pause after a broken connection, so that a refused one is not tried in a tight loop.
+pub(super) const RECONNECT_AFTER: Duration = Duration::from_millis(10);
+
+/// When each request is due, and which is next.
+pub(super) struct Arrivals {
+    due: Vec<Instant>,
+    next: AtomicUsize,
+}
+
+impl Arrivals {
+    pub(super) fn new(rate: f64, options: &LoadOptions, window: Window) -> Self {
+        let mut random = rand::rng();
+        let mut at = clock::now();
+        let mut due = Vec::with_capacity((rate * (options.seconds + options.warm_up) * 1.2) as usize);
+        while at < window.closes {
+            // An exponential gap; `1 - x` keeps the logarithm away from zero.
+            at += Duration::from_secs_f64(-(1.0 - random.random::<f64>()).ln() / rate);
+            due.push(at);
+        }
+        Self { due, next: AtomicUsize::new(0) }
+    }
+
+    fn take(&self) -> Option<Instant> {
+        self.due.get(self.next.fetch_add(1, Ordering::Relaxed)).copied()
+    }
+}
+
+pub(super) fn run(target: SocketAddr, request: &[u8], arrivals: &Arrivals, window: Window) -> Tally {
+    let mut tally = Tally::default();
+    let mut connection = None;
+    while let Some(due) = arrivals.take() {
+        let late = clock::now() > due;
+        clock::sleep_until(due);
+        let started = if late { due } else { clock::now() };
+        let open = match connection.take() {
+            Some(open) => Ok(open),
+            None => Connection::open(target),
+        };
+        let answer = open.and_then(|mut open| open.exchange(request).map(|answer| (open, answer)));
+        let Ok((open, answer)) = answer else {
+            tally.fail(0);
+            std::thread::sleep(RECONNECT_AFTER);
+            continue;
+        };
+        connection = Some(open);
+        if !window.holds(due) {
+            continue;
+        }
+        if answer.status == 200 {
+            tally.samples.push(Sample { latency: answer.done - started, first_byte: answer.first_byte - started });
+        } else {
+            tally.fail(answer.status);
+        }
+    }
+    tally
+}
