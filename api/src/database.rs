@@ -142,22 +142,14 @@ fn sqlite_options(url: &str, reading: bool) -> ConnectOptions {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(crate) mod fixture;
+
+#[cfg(test)]
+mod tests {
     use sea_orm::ConnectionTrait;
 
+    use super::fixture::temporary;
     use super::*;
-
-    /// A database in a directory that goes away with it.
-    pub(crate) struct TestDatabase {
-        pub(crate) database: Database,
-        _directory: tempfile::TempDir,
-    }
-
-    pub(crate) async fn temporary() -> TestDatabase {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("modelux.db").display());
-        TestDatabase { database: Database::connect(&url).await.unwrap(), _directory: directory }
-    }
 
     #[tokio::test]
     async fn an_unknown_kind_of_database_is_refused_by_name() {

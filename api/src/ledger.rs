@@ -11,7 +11,8 @@
 //! under the lock of their account. So operations can't deadlock, and SQLite and PostgreSQL behave alike (SQLite has one writer).
 //!
 //! A lost worker: its leases count until their deadline (expiry + the longest exchange), or until the worker is back and says that
-//! everything it had on disk is shipped. Then the rest goes back.
+//! everything it had on disk is shipped. Then the rest goes back. A worker that is back and still shipping keeps its old leases from their
+//! deadline.
 //!
 //! Leaves out: decisions. What to do at a cap is the engine's business; prices and periods are the policy crate's.
 

@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_task_that_fails_or_panics_starts_again_and_shutdown_waits_for_it() {
         let supervisor = Supervisor::new();
         let starts = Arc::new(AtomicU32::new(0));

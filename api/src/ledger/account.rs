@@ -180,6 +180,22 @@ impl Account {
         }
     }
 
+    /// Keeps leases of the holder's earlier lives from their deadline: the worker is back and still has events of theirs to ship.
+    pub(super) fn hold_earlier(&mut self, holder: Holder<'_>, moment: &Moment) {
+        let (_, deadline) = moment.lease_times();
+        let due = moment.now + moment.limits.exchange * 2 / 3;
+        for held in self.leases.iter_mut().filter(|held| held.is_active() && is_earlier(&held.row, holder)) {
+            if held.row.deadline_at < due {
+                held.touch().deadline_at = deadline;
+            }
+        }
+    }
+
+    /// Closes leases of the holder's earlier lives: everything they spent is in.
+    pub(super) fn close_earlier(&mut self, holder: Holder<'_>) {
+        self.end(lease::State::Closed, |lease| is_earlier(lease, holder));
+    }
+
     /// Books `amount` as spent, also against the lease where it is an active one of this account; whether it was.
     pub(super) fn book(&mut self, lease_id: Option<&str>, amount: NanoUsd) -> bool {
         self.period.settled_nano = nano(self.period.settled_nano).saturating_add(amount).nanos();
@@ -247,6 +263,10 @@ impl Moment {
 
 fn is_of(lease: &lease::Model, holder: Holder<'_>) -> bool {
     lease.worker_id == holder.worker_id && lease.incarnation == holder.incarnation
+}
+
+fn is_earlier(lease: &lease::Model, holder: Holder<'_>) -> bool {
+    lease.worker_id == holder.worker_id && lease.incarnation < holder.incarnation
 }
 
 fn new_lease(period: &budget_period::Model, holder: Holder<'_>, moment: &Moment) -> lease::Model {

@@ -6,8 +6,6 @@
 //!
 //! Names of tables and columns come from constants of this program, never from data.
 
-use std::fmt::Write as _;
-
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 
 use crate::database::MAX_BINDS;
@@ -112,8 +110,7 @@ impl Update {
     fn sql(&self, backend: DbBackend, rows: usize) -> String {
         let mut sql = format!("UPDATE {} SET {} FROM (VALUES ", self.table, self.set);
         push_rows(&mut sql, rows, self.kinds, |kind| Some(kind.cast(backend)));
-        // Writing to a String can't fail.
-        drop(write!(sql, ") AS v WHERE {}.id = v.column1", self.table));
+        sql.push_str(&format!(") AS v WHERE {}.id = v.column1", self.table));
         sql
     }
 }
@@ -125,10 +122,9 @@ fn push_rows(sql: &mut String, rows: usize, kinds: &[Kind], cast: impl Fn(Kind) 
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for (column, kind) in kinds.iter().enumerate() {
             let comma = if column == 0 { "" } else { ", " };
-            // Writing to a String can't fail.
-            drop(match cast(*kind) {
-                Some(name) => write!(sql, "{comma}CAST(${bind} AS {name})"),
-                None => write!(sql, "{comma}${bind}"),
+            sql.push_str(&match cast(*kind) {
+                Some(name) => format!("{comma}CAST(${bind} AS {name})"),
+                None => format!("{comma}${bind}"),
             });
             bind = bind.saturating_add(1);
         }

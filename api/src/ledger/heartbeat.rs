@@ -44,12 +44,14 @@ impl Ledger {
             return Err(LeaseError::NotEnrolled { worker_id: beat.worker_id.clone(), incarnation: beat.incarnation });
         }
         let moment = self.moment(&transaction, now).await?;
-        let earlier = if beat.recovered { accounts_of_earlier_lives(&transaction, holder).await? } else { Vec::new() };
+        let earlier = accounts_of_earlier_lives(&transaction, holder).await?;
         let references = beat.accounts.iter().map(|report| &report.period).collect();
         let mut accounts = Accounts::lock(&transaction, references, earlier, now).await?;
-        if beat.recovered {
-            for account in accounts.iter_mut() {
-                account.end(lease::State::Closed, |lease| lease.worker_id == holder.worker_id && lease.incarnation < incarnation);
+        for account in accounts.iter_mut() {
+            if beat.recovered {
+                account.close_earlier(holder);
+            } else {
+                account.hold_earlier(holder, &moment);
             }
         }
         let mut statuses = Vec::with_capacity(beat.accounts.len());

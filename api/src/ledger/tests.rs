@@ -1,1 +1,4 @@
-
+mod booking;
+mod escrow;
+mod interleaving;
+mod world;

@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::clock::Clock;
-use crate::database::tests::temporary;
+use crate::database::fixture::temporary;
 
 fn master(byte: u8) -> MasterKey {
     use base64::Engine as _;
