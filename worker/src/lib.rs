@@ -9,9 +9,26 @@
 //!
 //! Leaves out: the database, which this crate never opens, and whatever an operator may change while it runs, which arrives as bundles.
 
+mod admin;
 pub mod budget;
 pub mod clock;
 pub mod config;
+mod enforce;
+pub mod exchange;
+mod gateway;
+pub mod health;
+mod identity;
+mod ingress;
 pub mod link;
+mod metering;
+mod models;
 pub mod policy_feed;
+mod relay;
+mod respond;
+mod route;
+pub mod server;
 pub mod spool;
+pub mod telemetry;
+mod upstream;
+
+pub use server::{Bound, RunError, run};

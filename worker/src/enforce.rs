@@ -1,0 +1,188 @@
+//! From permit to admission: the money for one attempt is held before anything is sent.
+//!
+//! Invariant: an [`Admission`] can only be made here, and everything in `upstream` takes one, for every attempt. Its reservation ends by
+//! `settle` or `release`; there is no third way.
+//!
+//! The amount is the worst case: all input at the dearest input rate, all output that may come at the dearest output rate. Where neither the
+//! caller nor the model bounds the output, a bound is sent along, because money that has no bound can't be held. Models without a price
+//! hold nothing (whether they are served at all is the bundle's `unpriced_models`).
+
+pub(crate) mod rate;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use policy::decision::{BudgetShortfall, Claim, DenialReason, Permit, ResolvedTarget, TraceStep};
+use policy::event::Charge;
+use policy::facts::RequestFacts;
+use policy::money::NanoUsd;
+use policy::source::{AtCap, BudgetMode};
+use smallvec::SmallVec;
+
+use crate::budget::{AccountView, Budgets, Reservation};
+use crate::policy_feed::OrgPolicy;
+
+/// Output limits are not clamped below this: such an answer would be of no use.
+const LEAST_CLAMPED: u64 = 16;
+
+/// A permit with the money for one attempt.
+#[must_use = "an admission holds money until it is settled or released"]
+pub(crate) struct Admission<'p> {
+    target: &'p ResolvedTarget,
+    reservation: Reservation,
+    output_limit: Option<u32>,
+    clamped: bool,
+}
+
+impl<'p> Admission<'p> {
+    /// Where it leads.
+    pub(crate) fn target(&self) -> &'p ResolvedTarget {
+        self.target
+    }
+
+    /// The limit of the output of one answer that has to be sent along; none where the request may go as it is.
+    pub(crate) fn output_limit(&self) -> Option<u32> {
+        self.output_limit
+    }
+
+    /// The limit that was lowered to what is affordable, for the header that says so.
+    pub(crate) fn clamped_to(&self) -> Option<u32> {
+        self.output_limit.filter(|_| self.clamped)
+    }
+
+    /// What is held.
+    pub(crate) fn amount(&self) -> NanoUsd {
+        self.reservation.amount()
+    }
+
+    /// What is booked should this process die now.
+    pub(crate) fn charges_if_lost(&self) -> Vec<Charge> {
+        self.reservation.charges_if_lost()
+    }
+
+    /// The truth replaces what is held.
+    pub(crate) fn settle(self, actual: NanoUsd) -> Vec<Charge> {
+        self.reservation.settle(actual)
+    }
+
+    /// Nothing was consumed.
+    pub(crate) fn release(self) {
+        self.reservation.release();
+    }
+}
+
+/// How an attempt could not be admitted.
+pub(crate) type NotAdmitted = DenialReason;
+
+/// What is needed to admit attempts of one request.
+pub(crate) struct Gate<'r> {
+    pub budgets: &'r Budgets,
+    pub policy: &'r Arc<OrgPolicy>,
+    pub facts: &'r RequestFacts,
+    pub now: DateTime<Utc>,
+}
+
+/// A worst case and the output limit that makes it one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorstCase {
+    pub amount: NanoUsd,
+    pub output_limit: Option<u32>,
+}
+
+impl Gate<'_> {
+    /// Holds the worst case of one attempt at `target` in every budget that applies; records it in the permit's trace.
+    pub(crate) async fn admit<'p>(
+        &self,
+        permit_claims: &[Claim],
+        target: &'p ResolvedTarget,
+        trace: &mut policy::decision::Trace,
+    ) -> Result<Admission<'p>, NotAdmitted> {
+        let claims = all_claims(permit_claims, target);
+        let worst = worst_case(self.facts, target, !claims.is_empty());
+        let (mut amount, mut output_limit, mut clamped) = (worst.amount, worst.output_limit, false);
+        // Each round can fail at another budget; there are few, and a bound keeps a race from going on.
+        for _ in 0..4 {
+            let refused = match self.budgets.reserve(self.policy, &claims, amount, self.now).await {
+                Ok(reservation) => {
+                    trace.push(TraceStep::Reserved { target: name_of(target), usd: amount.to_string() });
+                    return Ok(Admission { target, reservation, output_limit, clamped });
+                }
+                Err(refused) => refused,
+            };
+            let DenialReason::Budget(shortfall) = &refused else { return Err(refused) };
+            let Some(tokens) = self.affordable(shortfall, target, output_limit) else { return Err(refused) };
+            (amount, output_limit, clamped) = (cost_of(self.facts, target, u64::from(tokens)), Some(tokens), true);
+        }
+        Err(DenialReason::BudgetUnavailable)
+    }
+
+    /// The output limit that fits into what is left, where the budget says that lowering is better than refusing.
+    fn affordable(&self, short: &BudgetShortfall, target: &ResolvedTarget, limit: Option<u32>) -> Option<u32> {
+        let bundle = self.policy.engine.bundle();
+        let clamps = bundle.budgets.iter().any(|budget| budget.name == short.name && budget.clamp_output);
+        let rates = target.rates.filter(|_| clamps)?;
+        let left = short.cap.saturating_sub(short.spend);
+        let choices = u64::from(self.facts.choices);
+        // Each answer shares the input; the limit is per answer.
+        let tokens = rates.affordable_output(left, self.facts.input_tokens_bound).checked_div(choices)?;
+        let before = limit.map_or(u64::MAX, u64::from).min(target.output_limit(self.facts.max_output_tokens));
+        let tokens = if tokens >= before { before.saturating_sub(1) } else { tokens };
+        u32::try_from(tokens).ok().filter(|_| tokens >= LEAST_CLAMPED)
+    }
+}
+
+fn all_claims<'c>(permit: &'c [Claim], target: &ResolvedTarget) -> std::borrow::Cow<'c, [Claim]> {
+    if target.claims.is_empty() {
+        return std::borrow::Cow::Borrowed(permit);
+    }
+    let all: SmallVec<[Claim; 8]> = permit.iter().chain(&target.claims).cloned().collect();
+    std::borrow::Cow::Owned(all.into_vec())
+}
+
+/// The most an attempt can cost. `budgeted`: money must be held, so that the output needs a bound.
+pub(crate) fn worst_case(facts: &RequestFacts, target: &ResolvedTarget, budgeted: bool) -> WorstCase {
+    let unbounded = facts.max_output_tokens.is_none() && target.max_output_tokens.is_none();
+    let output = target.output_limit(facts.max_output_tokens);
+    let send_along = u32::try_from(output).ok().filter(|_| unbounded && budgeted && target.rates.is_some());
+    WorstCase { amount: cost_of(facts, target, output), output_limit: send_along }
+}
+
+fn cost_of(facts: &RequestFacts, target: &ResolvedTarget, output: u64) -> NanoUsd {
+    target.worst_case(facts.input_tokens_bound, Some(output), facts.choices).unwrap_or(NanoUsd::ZERO)
+}
+
+/// `provider/model`
+pub(crate) fn name_of(target: &ResolvedTarget) -> Arc<str> {
+    let mut name = String::with_capacity(target.provider_name.len().saturating_add(target.model.len()).saturating_add(1));
+    name.push_str(&target.provider_name);
+    name.push('/');
+    name.push_str(&target.model);
+    Arc::from(name)
+}
+
+/// How the most constraining of the budgets that apply stands.
+pub(crate) fn most_constraining(
+    budgets: &Budgets,
+    policy: &Arc<OrgPolicy>,
+    permit: &Permit,
+    target: Option<&ResolvedTarget>,
+    now: DateTime<Utc>,
+) -> Option<AccountView> {
+    let product = |a: NanoUsd, b: NanoUsd| i128::from(a.nanos()).saturating_mul(i128::from(b.nanos()));
+    let views = claims_of(permit, target).filter_map(|claim| budgets.status(policy, claim, now));
+    views.max_by(|one, other| product(one.used, other.cap).cmp(&product(other.used, one.cap)))
+}
+
+/// Every claim of a permit and a target.
+pub(crate) fn claims_of<'p>(permit: &'p Permit, target: Option<&'p ResolvedTarget>) -> impl Iterator<Item = &'p Claim> {
+    permit.claims().iter().chain(target.into_iter().flat_map(|target| target.claims.iter()))
+}
+
+/// The word for what happens at the cap.
+pub(crate) fn action_word(view: &AccountView) -> &'static str {
+    match (view.mode, &view.at_cap) {
+        (BudgetMode::Shadow, _) | (BudgetMode::Enforce, AtCap::WarnOnly) => "warn_only",
+        (BudgetMode::Enforce, AtCap::Block) => "block",
+        (BudgetMode::Enforce, AtCap::Downgrade(_)) => "downgrade",
+    }
+}

@@ -1,0 +1,238 @@
+//! One request from its first byte to its settlement, as a chain of typed stages.
+//!
+//! Here: what every exchange shares, when and where a request came, and how it can fail. `chat` is the chain, `attempts` the walk along a
+//! route, `dry_run` what the chain would do.
+
+pub(crate) mod attempts;
+pub(crate) mod chat;
+pub(crate) mod dry_run;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderName, HeaderValue};
+use pingora_core::protocols::http::ServerSession;
+use policy::decision::{Denial, DenialReason, Trace};
+use policy::id::{IdKind, new_id};
+use smallvec::SmallVec;
+
+use crate::budget::Budgets;
+use crate::clock;
+use crate::config::Limits;
+use crate::enforce::rate::RateLimits;
+use crate::health::Health;
+use crate::identity::{Origin, Unidentified};
+use crate::ingress::ReadFailure;
+use crate::link::Enrolment;
+use crate::policy_feed::Policies;
+use crate::spool::Spool;
+use crate::telemetry::Metrics;
+use crate::upstream::{Connections, SendError};
+
+/// What all exchanges of a worker share.
+pub struct Context {
+    /// The bundles in force.
+    pub policies: Arc<Policies>,
+    /// Money.
+    pub budgets: Arc<Budgets>,
+    /// Events on their way.
+    pub spool: Arc<Spool>,
+    /// What upstreams are like.
+    pub health: Health,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What a request may take.
+    pub limits: Limits,
+    /// Who we are to the control plane.
+    pub enrolment: Arc<Enrolment>,
+    /// Exchanges in progress, for the heartbeat.
+    pub in_flight: Arc<AtomicU64>,
+    pub(crate) connections: Connections,
+    pub(crate) rates: RateLimits,
+    pub(crate) draining: AtomicBool,
+}
+
+/// What a context is made of.
+pub struct Parts {
+    /// The bundles in force.
+    pub policies: Arc<Policies>,
+    /// Money.
+    pub budgets: Arc<Budgets>,
+    /// Events on their way.
+    pub spool: Arc<Spool>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What a request may take.
+    pub limits: Limits,
+    /// Who we are to the control plane.
+    pub enrolment: Arc<Enrolment>,
+    /// Exchanges in progress, for the heartbeat.
+    pub in_flight: Arc<AtomicU64>,
+}
+
+impl Context {
+    /// Puts the parts together; the rest of the worker's state begins empty.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { policies, budgets, spool, metrics, limits, enrolment, in_flight } = parts;
+        let connections = Connections::new(&limits, Arc::clone(&metrics));
+        Self {
+            policies,
+            budgets,
+            spool,
+            health: Health::new(),
+            metrics,
+            limits,
+            enrolment,
+            in_flight,
+            connections,
+            rates: RateLimits::new(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From here on no new request is begun.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn worker_id(&self) -> Arc<str> {
+        self.enrolment.known().map_or_else(|| Arc::from(""), |identity| Arc::from(identity.worker_id.as_str()))
+    }
+
+    /// How long one exchange may last: our own limit, within what the control plane allows for.
+    pub(crate) fn exchange_limit(&self) -> Duration {
+        let own = self.limits.exchange_limit;
+        self.enrolment.known().map_or(own, |identity| own.min(identity.exchange_limit))
+    }
+
+    /// An exchange has begun.
+    pub(crate) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.metrics.begin();
+    }
+
+    /// An exchange has ended.
+    pub(crate) fn end(&self) {
+        self.metrics.end();
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// When, whence and under which id a request came.
+pub(crate) struct Arrival {
+    pub request_id: Arc<str>,
+    pub time: DateTime<Utc>,
+    pub started: Instant,
+    pub peer: IpAddr,
+}
+
+impl Arrival {
+    pub(crate) fn of(session: &ServerSession) -> Self {
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
+        Self { request_id: Arc::from(new_id(IdKind::Request)), time: clock::now(), started: clock::instant(), peer: peer.to_canonical() }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { time: self.time, peer: self.peer }
+    }
+}
+
+/// Why an exchange does not end with a provider's answer. `respond` gives each its words and its status.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The request can't be read.
+    Read(ReadFailure),
+    /// Nobody is known to call.
+    Unidentified(Unidentified),
+    /// The engine, a budget or the rate says no.
+    Denied {
+        /// What kind of no.
+        reason: DenialReason,
+        /// The engine's words; empty where the reason says it all.
+        message: String,
+    },
+    /// The last attempt had no answer.
+    Upstream {
+        /// `provider/model`
+        target: Arc<str>,
+        /// What happened.
+        error: SendError,
+    },
+    /// The last attempt answered with a failure.
+    UpstreamStatus {
+        /// `provider/model`
+        target: Arc<str>,
+        /// Its status.
+        status: u16,
+        /// What to pass on, where a refusal is passed on.
+        reply: Option<Box<RefusedReply>>,
+    },
+    /// The answer broke off before anything of it was passed on.
+    Cut {
+        /// `provider/model`
+        target: Arc<str>,
+    },
+    /// The answer is too large to be kept.
+    ReplyTooLarge {
+        /// `provider/model`
+        target: Arc<str>,
+    },
+    /// The exchange took too long.
+    Deadline,
+    /// The event has no room.
+    CantLog,
+    /// No new requests.
+    ShuttingDown,
+    /// The caller went away.
+    Gone,
+    /// Nothing at this path.
+    UnknownRoute,
+    /// A surface that is not there yet.
+    NotServed(&'static str),
+    /// Another method.
+    WrongMethod(&'static str),
+    /// `GET /v1/models/{id}` of something that is not there.
+    UnknownModelId(String),
+    /// A bug.
+    Bug,
+}
+
+/// A provider's refusal of the request itself, as it came.
+#[derive(Debug)]
+pub(crate) struct RefusedReply {
+    pub content_type: Option<HeaderValue>,
+    pub passed: SmallVec<[(HeaderName, HeaderValue); 4]>,
+    pub body: Bytes,
+}
+
+impl Failure {
+    pub(crate) fn denied(denial: Denial) -> (Self, Trace) {
+        let Denial { reason, message, trace } = denial;
+        (Self::Denied { reason, message }, trace)
+    }
+
+    /// The target of the last attempt.
+    pub(crate) fn target(&self) -> Option<&str> {
+        match self {
+            Self::Upstream { target, .. } | Self::UpstreamStatus { target, .. } | Self::Cut { target } | Self::ReplyTooLarge { target } => {
+                Some(target)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<ReadFailure> for Failure {
+    fn from(failure: ReadFailure) -> Self {
+        Self::Read(failure)
+    }
+}

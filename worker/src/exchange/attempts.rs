@@ -1,0 +1,262 @@
+//! The walk along a route: admit, journal, send, and on to the next target as long as the route says so.
+//!
+//! Invariant: of every admission made here the flight knows until it is settled, so that whoever stops the walk in the middle (a caller
+//! that goes away, a deadline) can still settle what is held.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use llm::dialect::Dialect;
+use llm::stream::meter::{StreamMeter, UsageEvents};
+use policy::decision::{Permit, Trace, TraceStep};
+use policy::facts::RequestFacts;
+use policy::source::RetryOn;
+
+use super::{Context, Failure, RefusedReply};
+use crate::clock;
+use crate::enforce::{Admission, Gate, name_of};
+use crate::health::OrgHealth;
+use crate::identity::Caller;
+use crate::metering::{AttemptEnd, Booking, consumption};
+use crate::route::{FailureClass, Leaf, Walk};
+use crate::upstream::{self, Outgoing, Reply};
+
+/// Bytes of a refusal that are read and passed on.
+const REFUSAL_LIMIT: usize = 1 << 20;
+/// Bytes of a buffered answer at most.
+const REPLY_LIMIT: usize = 64 << 20;
+/// Time for the body of a refusal.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);
+
+/// One request on its way to providers.
+pub(crate) struct Flight<'c, 'p> {
+    pub context: &'c Context,
+    pub caller: &'c Caller,
+    pub facts: &'c RequestFacts,
+    pub outgoing: &'c Outgoing<'c>,
+    pub health: &'c OrgHealth,
+    pub permit: &'p Permit,
+    pub booking: Booking<'c>,
+    pub trace: Trace,
+    /// The attempt that holds money right now.
+    pub current: Option<Current<'p>>,
+    /// `provider/model` of the last attempt.
+    pub last: Arc<str>,
+}
+
+/// An attempt in progress.
+pub(crate) struct Current<'p> {
+    pub admission: Admission<'p>,
+    pub name: Arc<str>,
+    pub began: Instant,
+}
+
+/// An answer worth passing on, with its admission still open.
+pub(crate) struct Answer {
+    pub reply: Reply,
+    pub first: First,
+}
+
+/// What is there of the body.
+pub(crate) enum First {
+    /// All of it.
+    Whole(Bytes),
+    /// The first piece of a stream.
+    Piece(Bytes),
+}
+
+struct Failed {
+    failure: Failure,
+    class: FailureClass,
+}
+
+impl<'p> Flight<'_, 'p> {
+    /// Tries one target after the other until one answers.
+    pub(crate) async fn run(&mut self, started: Instant) -> Result<Answer, Failure> {
+        let (mut walk, mut next) = Walk::begin(self.permit.route(), clock::instant());
+        let limit = started.checked_add(self.context.exchange_limit());
+        let mut last = Failure::Deadline;
+        while let Some(mut leaf) = next {
+            leaf.deadline = leaf.deadline.into_iter().chain(limit).min();
+            match self.attempt(leaf).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failed { failure, class }) => {
+                    last = failure;
+                    next = walk.after(class, clock::instant());
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn attempt(&mut self, leaf: Leaf<'p>) -> Result<Answer, Failed> {
+        let now = clock::instant();
+        let left = leaf.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now));
+        if left.is_zero() {
+            return Err(Failed { failure: Failure::Deadline, class: FailureClass::Final });
+        }
+        let timeout = leaf.timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
+        self.admit(leaf).await?;
+        let Some(current) = &self.current else { return Err(bug()) };
+        let caller = &self.caller.policy;
+        let sent = upstream::send(&self.context.connections, caller, &current.admission, self.outgoing);
+        let sent = match tokio::time::timeout(timeout, sent).await {
+            Ok(sent) => sent,
+            Err(_) => Err(upstream::SendError::Timeout { ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
+        };
+        match sent {
+            Ok(reply) if reply.status < 400 => self.answered(reply).await,
+            Ok(reply) => Err(self.refused(reply).await),
+            Err(error) => Err(self.unanswered(error)),
+        }
+    }
+
+    /// Holds the money and writes down that it is held.
+    async fn admit(&mut self, leaf: Leaf<'p>) -> Result<(), Failed> {
+        let gate = Gate { budgets: &self.context.budgets, policy: &self.caller.policy, facts: self.facts, now: clock::now() };
+        let admitted = gate.admit(self.permit.claims(), leaf.target, &mut self.trace).await;
+        let admission = admitted.map_err(|reason| {
+            let outcome = Arc::from("refused");
+            self.trace.push(TraceStep::Attempt { target: name_of(leaf.target), outcome, ms: 0 });
+            Failed { failure: Failure::Denied { reason, message: String::new() }, class: FailureClass::NotAdmitted }
+        })?;
+        if self.booking.journal(&admission).is_err() {
+            admission.release();
+            return Err(Failed { failure: Failure::CantLog, class: FailureClass::Final });
+        }
+        self.last = name_of(leaf.target);
+        self.current = Some(Current { admission, name: Arc::clone(&self.last), began: clock::instant() });
+        Ok(())
+    }
+
+    /// A head that promises an answer: a stream's first piece or the whole body must follow, or another target is tried.
+    async fn answered(&mut self, mut reply: Reply) -> Result<Answer, Failed> {
+        let name = self.name();
+        if let Some(current) = &self.current {
+            self.health.succeeded(&current.name, clock::instant().saturating_duration_since(current.began));
+        }
+        let idle = self.context.limits.idle_timeout;
+        let first = if self.facts.stream && reply.streams() {
+            match tokio::time::timeout(idle, reply.body.next()).await {
+                Ok(Ok(Some(piece))) => Ok(First::Piece(piece)),
+                Ok(Ok(None) | Err(_)) => Err(Failure::Cut { target: name }),
+                Err(_) => Err(Failure::Deadline),
+            }
+        } else {
+            match tokio::time::timeout(idle, collect(&mut reply, REPLY_LIMIT)).await {
+                Ok(Ok(Some(body))) => Ok(First::Whole(body)),
+                Ok(Ok(None)) => Err(Failure::ReplyTooLarge { target: name }),
+                Ok(Err(_)) => Err(Failure::Cut { target: name }),
+                Err(_) => Err(Failure::Deadline),
+            }
+        };
+        first.map(|first| Answer { reply, first }).map_err(|failure| {
+            // Something was generated and will be billed, though nobody will see it.
+            self.end_estimated("cut", 200);
+            Failed { failure, class: FailureClass::Retryable(RetryOn::Connect) }
+        })
+    }
+
+    async fn refused(&mut self, mut reply: Reply) -> Failed {
+        let status = reply.status;
+        let target = self.name();
+        let body = match tokio::time::timeout(REFUSAL_TIME, collect(&mut reply, REFUSAL_LIMIT)).await {
+            Ok(Ok(Some(body))) => Some(body),
+            _ => None,
+        };
+        let class = match status {
+            429 => FailureClass::Retryable(RetryOn::TooManyRequests),
+            500.. => FailureClass::Retryable(RetryOn::ServerError),
+            _ => FailureClass::Final,
+        };
+        if class != FailureClass::Final {
+            self.health.failed(&target);
+        }
+        self.end(AttemptEnd { outcome: "status", status, took: self.took(), consumed: None });
+        let whole = body.is_some();
+        let Reply { content_type, passed, body: connection, .. } = reply;
+        if whole {
+            connection.finish().await;
+        }
+        let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { content_type, passed, body }));
+        Failed { failure: Failure::UpstreamStatus { target, status, reply }, class }
+    }
+
+    fn unanswered(&mut self, error: upstream::SendError) -> Failed {
+        let (class, outcome, target) = (error.class(), error.outcome(), self.name());
+        tracing::warn!(target.name = %target, attempt.outcome = outcome, error = %chain(&error), "an attempt failed");
+        if class != FailureClass::NotAdmitted {
+            self.health.failed(&target);
+        }
+        if matches!(error, upstream::SendError::Timeout { .. }) {
+            // It was sent: the provider has read it and may bill what it made of it.
+            self.end_estimated(outcome, 0);
+        } else {
+            self.end(AttemptEnd { outcome, status: 0, took: self.took(), consumed: None });
+        }
+        Failed { failure: Failure::Upstream { target, error }, class }
+    }
+
+    /// Ends the current attempt with what can be guessed of an answer that nobody read: its input.
+    pub(crate) fn end_estimated(&mut self, outcome: &'static str, status: u16) {
+        let verdict = StreamMeter::new(Dialect::OpenAiChat, UsageEvents::Forward).finish().verdict(self.outgoing.chat.estimate());
+        let consumed = Some(consumption(self.context, &verdict));
+        self.end(AttemptEnd { outcome, status, took: self.took(), consumed });
+    }
+
+    /// Ends the current attempt: the admission is settled or released, event and trace say how it went.
+    pub(crate) fn end(&mut self, end: AttemptEnd) {
+        let Some(Current { admission, name, .. }) = self.current.take() else { return };
+        let outcome = match (end.outcome, end.status) {
+            ("status", 429) => "429",
+            ("status", 500..) => "5xx",
+            ("status", _) => "refused",
+            (outcome, _) => outcome,
+        };
+        let ms = u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX);
+        self.trace.push(TraceStep::Attempt { target: name, outcome: Arc::from(outcome), ms });
+        self.booking.settle(admission, &end);
+    }
+
+    /// How long the current attempt has taken.
+    pub(crate) fn took(&self) -> Duration {
+        self.current.as_ref().map_or(Duration::ZERO, |current| clock::instant().saturating_duration_since(current.began))
+    }
+
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.last)
+    }
+}
+
+/// The whole body; `None` when it is larger than `limit`.
+async fn collect(reply: &mut Reply, limit: usize) -> Result<Option<Bytes>, upstream::ReplyCut> {
+    let Some(first) = reply.body.next().await? else { return Ok(Some(Bytes::new())) };
+    let Some(second) = reply.body.next().await? else { return Ok(Some(first)) };
+    let mut body = BytesMut::with_capacity(first.len().saturating_add(second.len()).saturating_mul(2));
+    body.extend_from_slice(&first);
+    body.extend_from_slice(&second);
+    while let Some(piece) = reply.body.next().await? {
+        if body.len().saturating_add(piece.len()) > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body.freeze()))
+}
+
+fn bug() -> Failed {
+    Failed { failure: Failure::Bug, class: FailureClass::Final }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

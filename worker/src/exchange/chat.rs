@@ -1,0 +1,190 @@
+//! `POST /v1/chat/completions`: the chain of stages, in their order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use llm::dialect::openai_chat::ChatHead;
+use pingora_core::protocols::http::ServerSession;
+use policy::decision::{Decision, DenialReason, Permit, Trace, TraceStep};
+use policy::facts::RequestFacts;
+
+use super::attempts::Flight;
+use super::{Arrival, Context, Failure, dry_run};
+use crate::clock;
+use crate::enforce::rate::Rate;
+use crate::identity::{self, Caller};
+use crate::ingress::body;
+use crate::ingress::headers::{CallerHeaders, presented_key};
+use crate::metering::Booking;
+use crate::relay;
+use crate::respond::Refusal;
+use crate::respond::head::{Sent, refuse};
+use crate::upstream::Outgoing;
+
+/// Who calls, what arrived and what all exchanges share.
+#[derive(Clone, Copy)]
+pub(crate) struct Exchange<'c> {
+    pub context: &'c Context,
+    pub caller: &'c Caller,
+    pub arrival: &'c Arrival,
+}
+
+/// A request that was read.
+struct Asked<'r> {
+    body: &'r Bytes,
+    chat: ChatHead<'r>,
+    headers: CallerHeaders,
+    facts: RequestFacts,
+    /// The key's rate and what is left of it.
+    rate: Option<(u32, u64)>,
+}
+
+/// Answers one request; the status that went out.
+pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arrival: &Arrival) -> Sent {
+    let presented = presented_key(&session.req_header().headers);
+    let caller = match identity::identify(&context.policies, presented) {
+        Ok(caller) => caller,
+        Err(unidentified) => {
+            body::linger(session).await;
+            let refusal = Refusal::of(&Failure::Unidentified(unidentified), arrival.time);
+            return refuse(session, &arrival.request_id, &refusal).await;
+        }
+    };
+    let exchange = Exchange { context, caller: &caller, arrival };
+    let mut booking = Booking::begin(context, &caller, arrival);
+    let body = match body::read(session, &context.limits).await {
+        Ok(body) => body,
+        Err(failure) => return exchange.refuse(session, booking, Failure::Read(failure), Trace::default()).await,
+    };
+    let (asked, trace) = match exchange.read(session, &body) {
+        Ok(asked) => asked,
+        Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
+    };
+    booking.describe(&asked.facts);
+    let (permit, trace) = match exchange.decide(&asked, trace).await {
+        Ok(permitted) => permitted,
+        Err((failure, trace)) if asked.headers.dry_run => {
+            return dry_run::answer_denial(exchange, session, &asked.facts, &failure, &trace).await;
+        }
+        Err((failure, trace)) => return exchange.refuse(session, booking, failure, trace).await,
+    };
+    if asked.headers.dry_run {
+        return dry_run::answer_permit(exchange, session, &asked.facts, &permit, &trace).await;
+    }
+    exchange.fly(session, booking, &asked, &permit, trace).await
+}
+
+impl<'c> Exchange<'c> {
+    fn read<'r>(&self, session: &ServerSession, body: &'r Bytes) -> Result<(Asked<'r>, Trace), Failure> {
+        let headers = CallerHeaders::read(&session.req_header().headers)?;
+        let chat = ChatHead::read(body).map_err(crate::ingress::ReadFailure::from)?;
+        let (facts, trace) = identity::chat_facts(self.caller, self.arrival.origin(), &chat, &headers)?;
+        let rate = if headers.dry_run { None } else { self.count()? };
+        Ok((Asked { body, chat, headers, facts, rate }, trace))
+    }
+
+    /// Counts the request against its key's rate.
+    fn count(&self) -> Result<Option<(u32, u64)>, Failure> {
+        let keys = &self.caller.policy.engine.bundle().keys;
+        let key = usize::try_from(self.caller.subject.key).ok().and_then(|index| keys.get(index));
+        let Some((key, rpm)) = key.and_then(|key| Some((key, key.rpm?))) else { return Ok(None) };
+        match self.context.rates.count(&key.id, rpm, self.context.budgets.workers(), self.arrival.started) {
+            Rate::Within { remaining } => Ok(Some((rpm, remaining))),
+            Rate::Exceeded { retry_after_ms } => {
+                let reason = DenialReason::RateLimited { limit: rpm, retry_after_ms };
+                Err(Failure::Denied { reason, message: String::new() })
+            }
+        }
+    }
+
+    async fn decide(&self, asked: &Asked<'_>, trace: Trace) -> Result<(Permit, Trace), (Failure, Trace)> {
+        let (policy, now) = (&self.caller.policy, self.arrival.time);
+        let again = trace.clone();
+        let mut decision = self.decide_once(asked, trace);
+        if let Decision::Permit(permit) = &decision
+            && self.context.budgets.learn(policy, permit.claims(), now).await
+        {
+            // Nobody had asked about these budgets before; what is known now may lead elsewhere.
+            decision = self.decide_once(asked, again);
+        }
+        match decision {
+            Decision::Permit(mut permit) => {
+                let trace = std::mem::take(permit.trace_mut());
+                Ok((permit, trace))
+            }
+            Decision::Deny(denial) => Err(Failure::denied(denial)),
+        }
+    }
+
+    fn decide_once(&self, asked: &Asked<'_>, trace: Trace) -> Decision {
+        let policy = &self.caller.policy;
+        let health = self.context.health.of_org(self.org_id());
+        let money = self.context.budgets.view(policy, self.arrival.time);
+        policy.engine.decide(&self.caller.subject, &asked.facts, &money, health.as_ref(), trace)
+    }
+
+    async fn fly(&self, session: &mut ServerSession, booking: Booking<'c>, asked: &Asked<'_>, permit: &Permit, trace: Trace) -> Sent {
+        let health = self.context.health.of_org(self.org_id());
+        let outgoing = Outgoing {
+            body: asked.body,
+            chat: &asked.chat,
+            forwarded: &asked.headers.forwarded,
+            trace: asked.headers.trace,
+            caller_key: asked.headers.provider_key.as_ref(),
+            request_id: &self.arrival.request_id,
+            created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),
+        };
+        let mut flight = Flight {
+            context: self.context,
+            caller: self.caller,
+            facts: &asked.facts,
+            outgoing: &outgoing,
+            health: &health,
+            permit,
+            booking,
+            trace,
+            current: None,
+            last: Arc::from(""),
+        };
+        let answered = tokio::select! {
+            biased;
+            answered = flight.run(self.arrival.started) => answered,
+            () = relay::caller_gone(session) => Err(Failure::Gone),
+        };
+        match answered {
+            Ok(answer) => relay::pass_on(flight, session, &self.arrival.request_id, answer, asked.rate).await,
+            Err(Failure::Gone) => {
+                // Dropping the walk has cancelled the provider's work; what it read until then may be billed.
+                flight.end_estimated("cancelled", 0);
+                let Flight { booking, trace, .. } = flight;
+                booking.close(499, Some("client_closed_request"), trace.to_json());
+                Err(crate::respond::head::CallerGone)
+            }
+            Err(Failure::UpstreamStatus { status, reply: Some(reply), .. }) => {
+                relay::pass_refusal(flight, session, &self.arrival.request_id, status, *reply).await
+            }
+            Err(failure) => {
+                let Flight { booking, trace, .. } = flight;
+                self.refuse(session, booking, failure, trace).await
+            }
+        }
+    }
+
+    /// Tells the caller no, and books that it was told.
+    async fn refuse(&self, session: &mut ServerSession, booking: Booking<'c>, failure: Failure, mut trace: Trace) -> Sent {
+        let refusal = Refusal::of(&failure, clock::now());
+        if !matches!(trace.steps.last(), Some(TraceStep::Denied { .. })) {
+            trace.push(TraceStep::Denied { code: refusal.code(), message: refusal.message().to_owned() });
+        }
+        let sent = refuse(session, &self.arrival.request_id, &refusal).await;
+        booking.close(refusal.status, Some(refusal.code()), trace.to_json());
+        if matches!(failure, Failure::Read(_)) {
+            body::linger(session).await;
+        }
+        sent
+    }
+
+    fn org_id(&self) -> &str {
+        &self.caller.policy.engine.bundle().org.id
+    }
+}

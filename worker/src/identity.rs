@@ -1,0 +1,172 @@
+//! On whose behalf a request comes, and what it may call itself.
+//!
+//! The presented key is hashed and looked up in the bundles in memory. Tags follow the contract's precedence: bound to the key, then to the
+//! project, then the body's, then the header's; trying to override a bound tag changes nothing and is recorded.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use llm::dialect::openai_chat::ChatHead;
+use policy::decision::{Trace, TraceStep};
+use policy::facts::{RequestFacts, Subject, Surface, Tags};
+
+use crate::ingress::ReadFailure;
+use crate::ingress::headers::{CallerHeaders, TAG_LIMIT, TEXT_LIMIT};
+use crate::policy_feed::{OrgPolicy, Policies};
+
+/// What every key of ours begins with.
+const KEY_PREFIX: &[u8] = b"mlx_sk_";
+
+/// Who calls, under which policy. Keeps the bundle that the request began with.
+pub(crate) struct Caller {
+    pub policy: Arc<OrgPolicy>,
+    pub subject: Subject,
+}
+
+/// Why nobody is known to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unidentified {
+    /// No key at all.
+    NoKey,
+    /// Not a key of ours, or none that is in force.
+    UnknownKey,
+}
+
+/// Looks the presented key up.
+pub(crate) fn identify(policies: &Policies, presented: Option<&[u8]>) -> Result<Caller, Unidentified> {
+    let presented = presented.ok_or(Unidentified::NoKey)?;
+    if !presented.starts_with(KEY_PREFIX) {
+        return Err(Unidentified::UnknownKey);
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, presented);
+    let mut hex = String::with_capacity(64);
+    for byte in digest.as_ref() {
+        for digit in [byte >> 4, byte & 15] {
+            hex.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    let (policy, subject) = policies.peek().find(&hex).ok_or(Unidentified::UnknownKey)?;
+    Ok(Caller { policy, subject })
+}
+
+/// When and from where a request came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub time: chrono::DateTime<chrono::Utc>,
+    pub peer: IpAddr,
+}
+
+/// Everything that rules may know of a chat request.
+pub(crate) fn chat_facts(
+    caller: &Caller,
+    origin: Origin,
+    chat: &ChatHead<'_>,
+    headers: &CallerHeaders,
+) -> Result<(RequestFacts, Trace), ReadFailure> {
+    let estimate = chat.estimate();
+    let nothing = Tags::default();
+    let bound = caller.policy.engine.bound_tags(&caller.subject).unwrap_or(&nothing);
+    let (tags, trace) = tags(bound, chat, headers)?;
+    let facts = RequestFacts {
+        model: Arc::from(chat.model.as_ref()),
+        surface: Surface::OpenaiChat,
+        stream: chat.stream,
+        input_tokens: estimate.likely,
+        input_tokens_bound: estimate.bound,
+        max_output_tokens: chat.output_limit().map(u64::from),
+        choices: chat.choices.max(1),
+        has_tools: chat.has_tools,
+        has_images: chat.has_images(),
+        time: origin.time,
+        peer: origin.peer,
+        client: headers.client.clone(),
+        end_user: end_user(chat, headers)?,
+        tags,
+        trace_id: either(&headers.trace_id, chat.metadata.trace_id.as_deref()),
+        conversation_id: either(&headers.conversation_id, chat.metadata.conversation_id.as_deref()),
+    };
+    Ok((facts, trace))
+}
+
+fn either(header: &Option<Arc<str>>, body: Option<&str>) -> Option<Arc<str>> {
+    header.clone().or_else(|| body.filter(|text| !text.is_empty() && text.len() <= TEXT_LIMIT).map(Arc::from))
+}
+
+/// The body's own word, then the header's, then what callers who know nothing of us put into `metadata.user_id` and `user`.
+fn end_user(chat: &ChatHead<'_>, headers: &CallerHeaders) -> Result<Option<Arc<str>>, ReadFailure> {
+    if let Some(named) = chat.extensions.end_user.as_deref() {
+        if named.is_empty() || named.len() > TEXT_LIMIT {
+            return Err(ReadFailure::Header { name: "mlx:end_user", problem: "must have 1 to 256 bytes" });
+        }
+        return Ok(Some(Arc::from(named)));
+    }
+    let fallback = chat.metadata.user_id.as_deref().or(chat.user.as_deref());
+    Ok(either(&headers.end_user, fallback))
+}
+
+fn tags(bound: &Tags, chat: &ChatHead<'_>, headers: &CallerHeaders) -> Result<(Tags, Trace), ReadFailure> {
+    let mut tags = bound.clone();
+    let mut trace = Trace::default();
+    if chat.extensions.tags.len() > TAG_LIMIT {
+        return Err(ReadFailure::Header { name: "mlx:tags", problem: "has more than 64 tags" });
+    }
+    for (name, value) in &chat.extensions.tags {
+        if name.is_empty() || name.len() > TEXT_LIMIT || value.len() > TEXT_LIMIT {
+            return Err(ReadFailure::Header { name: "mlx:tags", problem: "has a tag with an empty name or more than 256 bytes" });
+        }
+        match bound.get(name) {
+            Some(kept) => note_override(&mut trace, name, value, kept),
+            None => drop(tags.set(Arc::from(name.as_ref()), Arc::from(value.as_ref()))),
+        }
+    }
+    for (name, value) in &headers.tags {
+        match (bound.get(name), tags.get(name)) {
+            (Some(kept), _) => note_override(&mut trace, name, value, kept),
+            (None, Some(_)) => {}
+            (None, None) => drop(tags.set(Arc::clone(name), Arc::clone(value))),
+        }
+    }
+    Ok((tags, trace))
+}
+
+fn note_override(trace: &mut Trace, tag: &str, asked: &str, bound: &str) {
+    if asked != bound {
+        trace.push(TraceStep::TagOverrideIgnored { tag: Arc::from(tag), asked: Arc::from(asked), bound: Arc::from(bound) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(tags: &[(&str, &str)]) -> CallerHeaders {
+        let tags = tags.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect();
+        CallerHeaders { tags, ..CallerHeaders::default() }
+    }
+
+    #[test]
+    fn bound_tags_win_over_the_body_and_the_body_over_the_header() {
+        let body = br#"{"model":"m","messages":[],"mlx:tags":{"team":"sales","app":"body"}}"#;
+        let chat = ChatHead::read(body).expect("a request");
+        let bound: Tags = [("team", "support")].into_iter().collect();
+        let (tags, trace) = tags(&bound, &chat, &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
+        let pairs: Vec<_> = tags.iter().collect();
+        assert_eq!(pairs, [("app", "body"), ("run", "7"), ("team", "support")]);
+        let expected =
+            TraceStep::TagOverrideIgnored { tag: Arc::from("team"), asked: Arc::from("sales"), bound: Arc::from("support") };
+        assert_eq!(trace.steps.as_slice(), [expected]);
+    }
+
+    #[test]
+    fn the_end_user_is_taken_from_body_header_metadata_and_user_in_this_order() {
+        let full = br#"{"model":"m","messages":[],"mlx:end_user":"a","metadata":{"user_id":"c"},"user":"d"}"#;
+        let chat = ChatHead::read(full).expect("a request");
+        let mut with_header = headers(&[]);
+        with_header.end_user = Some(Arc::from("b"));
+        assert_eq!(end_user(&chat, &with_header).expect("an end user").as_deref(), Some("a"));
+        let plain = br#"{"model":"m","messages":[],"metadata":{"user_id":"c"},"user":"d"}"#;
+        let chat = ChatHead::read(plain).expect("a request");
+        assert_eq!(end_user(&chat, &with_header).expect("an end user").as_deref(), Some("b"));
+        assert_eq!(end_user(&chat, &headers(&[])).expect("an end user").as_deref(), Some("c"));
+    }
+}

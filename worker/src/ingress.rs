@@ -1,0 +1,62 @@
+//! From the socket to a request: which endpoint, which headers, the whole body; with limits and deadlines on each.
+//!
+//! Promises: nothing here outlives its deadline or grows past its limit, and whatever is refused is refused with a [`ReadFailure`] that
+//! says what to change. Leaves out: what the body means (`llm`) and who sent it (`identity`).
+
+pub(crate) mod body;
+pub(crate) mod endpoint;
+pub(crate) mod headers;
+
+use llm::request::ReadRequestError;
+
+/// Why a request can't be read. Everything here is the caller's to mend.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadFailure {
+    /// The head is no HTTP.
+    #[error("the request head is malformed")]
+    Head,
+    /// The head did not arrive in time.
+    #[error("the request head did not arrive within {seconds} s")]
+    HeadTimeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The head is longer than allowed.
+    #[error("the request head is larger than {limit} bytes")]
+    HeadTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// Two lengths for one body.
+    #[error("the request has both `Content-Length` and `Transfer-Encoding`; send one of them")]
+    TwoLengths,
+    /// The body is longer than allowed.
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The body did not arrive in time.
+    #[error("the request body did not arrive within {seconds} s")]
+    BodyTimeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The body broke off.
+    #[error("the request body ends before its announced length")]
+    BodyCut,
+    /// A compressed body, which is not read.
+    #[error("`Content-Encoding` is not supported for requests; send the body uncompressed")]
+    Encoded,
+    /// A header of ours that can't be read.
+    #[error("header `{name}` {problem}")]
+    Header {
+        /// Which.
+        name: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The body is not a request of this surface.
+    #[error(transparent)]
+    Body(#[from] ReadRequestError),
+}

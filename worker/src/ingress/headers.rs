@@ -1,0 +1,200 @@
+//! The headers that mean something to us, read in one pass, and the few that go on to the provider.
+//!
+//! Everything not named here stays here: cookies, forwarding headers, keys and our own headers never reach a provider.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use secrecy::SecretString;
+
+use super::ReadFailure;
+use crate::telemetry::trace_context::TraceContext;
+
+/// More tags than this are a mistake.
+pub(crate) const TAG_LIMIT: usize = 64;
+/// Bytes of a tag's name or value, an end user or an id at most.
+pub(crate) const TEXT_LIMIT: usize = 256;
+
+/// What the headers of one request say (contract 2.2).
+#[derive(Default)]
+pub(crate) struct CallerHeaders {
+    /// `X-Modelux-User-Id`
+    pub end_user: Option<Arc<str>>,
+    /// `X-Modelux-User-Tags`, in the caller's order.
+    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    /// `X-Modelux-Trace-Id`
+    pub trace_id: Option<Arc<str>>,
+    /// `X-Modelux-Conversation-Id`
+    pub conversation_id: Option<Arc<str>>,
+    /// `X-Modelux-Dry-Run: true`
+    pub dry_run: bool,
+    /// `X-Modelux-Provider-Key`
+    pub provider_key: Option<SecretString>,
+    /// Product of the `User-Agent`.
+    pub client: Option<Arc<str>>,
+    /// `traceparent`
+    pub trace: Option<TraceContext>,
+    /// Header lines that go on to the provider, each with its line end.
+    pub forwarded: Vec<u8>,
+}
+
+impl CallerHeaders {
+    /// Reads them.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, ReadFailure> {
+        let mut read = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                "user-agent" => {
+                    read.client = product(value);
+                    read.forward("User-Agent", value);
+                }
+                "openai-beta" => read.forward("OpenAI-Beta", value),
+                "idempotency-key" => read.forward("Idempotency-Key", value),
+                "x-client-request-id" => read.forward("X-Client-Request-Id", value),
+                "tracestate" => read.forward("tracestate", value),
+                "traceparent" => read.trace = TraceContext::read(value.as_bytes()),
+                "x-modelux-user-id" => read.end_user = Some(text("X-Modelux-User-Id", value)?),
+                "x-modelux-trace-id" => read.trace_id = Some(text("X-Modelux-Trace-Id", value)?),
+                "x-modelux-conversation-id" => read.conversation_id = Some(text("X-Modelux-Conversation-Id", value)?),
+                "x-modelux-user-tags" => read_tags(value, &mut read.tags)?,
+                "x-modelux-dry-run" => read.dry_run = flag("X-Modelux-Dry-Run", value)?,
+                "x-modelux-provider-key" => read.provider_key = Some(provider_key(value)?),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+
+    fn forward(&mut self, name: &str, value: &HeaderValue) {
+        self.forwarded.extend_from_slice(name.as_bytes());
+        self.forwarded.extend_from_slice(b": ");
+        self.forwarded.extend_from_slice(value.as_bytes());
+        self.forwarded.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The key a caller presents: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`, in this order.
+pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| {
+        let (scheme, rest) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
+    });
+    let plain = |name: &str| headers.get(name).map(|value| value.as_bytes().trim_ascii());
+    bearer.or_else(|| plain("x-api-key")).or_else(|| plain("x-goog-api-key")).filter(|key| !key.is_empty())
+}
+
+fn product(agent: &HeaderValue) -> Option<Arc<str>> {
+    let agent = agent.to_str().ok()?;
+    let end = agent.find(['/', ' ', '(']).unwrap_or(agent.len()).min(64);
+    agent.get(..end).filter(|product| !product.is_empty()).map(Arc::from)
+}
+
+fn utf8<'v>(name: &'static str, value: &'v HeaderValue) -> Result<&'v str, ReadFailure> {
+    std::str::from_utf8(value.as_bytes()).map_err(|_| ReadFailure::Header { name, problem: "is not valid UTF-8" })
+}
+
+fn text(name: &'static str, value: &HeaderValue) -> Result<Arc<str>, ReadFailure> {
+    let value = utf8(name, value)?.trim();
+    match value.len() {
+        0 => Err(ReadFailure::Header { name, problem: "is empty" }),
+        1..=TEXT_LIMIT => Ok(Arc::from(value)),
+        _ => Err(ReadFailure::Header { name, problem: "is longer than 256 bytes" }),
+    }
+}
+
+fn flag(name: &'static str, value: &HeaderValue) -> Result<bool, ReadFailure> {
+    match value.as_bytes().trim_ascii() {
+        b"true" | b"1" => Ok(true),
+        b"false" | b"0" | b"" => Ok(false),
+        _ => Err(ReadFailure::Header { name, problem: "must be `true` or `false`" }),
+    }
+}
+
+fn provider_key(value: &HeaderValue) -> Result<SecretString, ReadFailure> {
+    let name = "X-Modelux-Provider-Key";
+    match value.to_str() {
+        Ok(key) if !key.trim().is_empty() => Ok(SecretString::from(key.trim())),
+        _ => Err(ReadFailure::Header { name, problem: "must be a key in plain ASCII" }),
+    }
+}
+
+fn read_tags(value: &HeaderValue, tags: &mut Vec<(Arc<str>, Arc<str>)>) -> Result<(), ReadFailure> {
+    let name = "X-Modelux-User-Tags";
+    let refuse = |problem| Err(ReadFailure::Header { name, problem });
+    for pair in utf8(name, value)?.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let Some((key, value)) = pair.split_once('=') else { return refuse("must be `name=value` pairs, separated by commas") };
+        let (Some(key), Some(value)) = (percent_decoded(key.trim()), percent_decoded(value.trim())) else {
+            return refuse("has a percent escape that is no UTF-8 text");
+        };
+        if key.is_empty() || key.len() > TEXT_LIMIT || value.len() > TEXT_LIMIT {
+            return refuse("has a tag with an empty name or more than 256 bytes");
+        }
+        if tags.len() >= TAG_LIMIT {
+            return refuse("has more than 64 tags");
+        }
+        tags.push((Arc::from(key), Arc::from(value)));
+    }
+    Ok(())
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+        decoded.push(high.wrapping_mul(16).wrapping_add(low));
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    fn tags_of(value: &'static str) -> Result<Vec<(String, String)>, ReadFailure> {
+        let read = CallerHeaders::read(&headers(&[("x-modelux-user-tags", value)]))?;
+        Ok(read.tags.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+    }
+
+    #[test]
+    fn tags_are_split_at_commas_then_at_the_first_equals_sign_and_decoded() {
+        let tags = tags_of("team=support, note=a%2Cb=c,%74=%C3%A4").expect("tags");
+        let pairs = [("team", "support"), ("note", "a,b=c"), ("t", "ä")];
+        assert_eq!(tags, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn tags_that_can_not_be_read_are_refused() {
+        for value in ["team", "=x", "a=%zz", "a=%ff", "a=%4"] {
+            assert!(tags_of(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn only_listed_headers_go_on_to_the_provider() {
+        let sent = [("user-agent", "OpenAI/Python 3.5"), ("cookie", "a=b"), ("x-forwarded-for", "1.2.3.4"), ("openai-beta", "x=v2")];
+        let read = CallerHeaders::read(&headers(&sent)).expect("headers");
+        assert_eq!(read.forwarded, b"User-Agent: OpenAI/Python 3.5\r\nOpenAI-Beta: x=v2\r\n");
+        assert_eq!(read.client.as_deref(), Some("OpenAI"));
+    }
+
+    #[test]
+    fn the_key_is_taken_from_any_of_its_three_headers() {
+        assert_eq!(presented_key(&headers(&[("authorization", "bearer  mlx_sk_a ")])), Some(&b"mlx_sk_a"[..]));
+        assert_eq!(presented_key(&headers(&[("x-api-key", "mlx_sk_b")])), Some(&b"mlx_sk_b"[..]));
+        assert_eq!(presented_key(&headers(&[("x-goog-api-key", "mlx_sk_c")])), Some(&b"mlx_sk_c"[..]));
+        assert_eq!(presented_key(&headers(&[("authorization", "Basic abc")])), None);
+    }
+}

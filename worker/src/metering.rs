@@ -1,0 +1,221 @@
+//! What an exchange consumed and what that costs, gathered into the one event that is booked.
+//!
+//! A [`Booking`] is opened when the caller is known and closed when the answer is out; in between every attempt is journaled before its first
+//! byte leaves and settled when it ended. Provider's figures are taken as they are; a report that contradicts itself is counted and
+//! settled at its ceiling; where there is none, the estimate says that it is one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use llm::usage::{Buckets, Usage, UsageSource as Told};
+use llm::stream::meter::UsageVerdict;
+use policy::event::{AttemptRecord, Charge, EventKind, Named, UsageEvent, UsageSource};
+use policy::facts::{RequestFacts, Surface, Tags};
+use policy::id::{IdKind, new_id};
+use policy::money::NanoUsd;
+use policy::price::TokenBuckets;
+use serde_json::value::RawValue;
+
+use crate::enforce::Admission;
+use crate::exchange::{Arrival, Context};
+use crate::identity::Caller;
+use crate::spool::SpoolFull;
+
+/// What one attempt consumed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Consumption {
+    pub tokens: TokenBuckets,
+    pub estimated: bool,
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AttemptEnd {
+    /// `ok`, `connect`, `timeout`, `status`, `cut`, `cancelled`.
+    pub outcome: &'static str,
+    /// HTTP status, or 0 where none came.
+    pub status: u16,
+    pub took: Duration,
+    /// Nothing: the provider refused or was never reached.
+    pub consumed: Option<Consumption>,
+}
+
+/// The event of one exchange while it is in the making.
+pub(crate) struct Booking<'c> {
+    context: &'c Context,
+    event: UsageEvent,
+    started: Instant,
+}
+
+impl<'c> Booking<'c> {
+    /// The caller is known.
+    pub(crate) fn begin(context: &'c Context, caller: &Caller, arrival: &Arrival) -> Self {
+        let bundle = caller.policy.engine.bundle();
+        let key = usize::try_from(caller.subject.key).ok().and_then(|index| bundle.keys.get(index));
+        let project = usize::try_from(caller.subject.project).ok().and_then(|index| bundle.projects.get(index));
+        let nobody = || Named { id: Arc::from(""), name: Arc::from("") };
+        let event = UsageEvent {
+            id: Arc::from(new_id(IdKind::UsageEvent)),
+            kind: EventKind::Refused,
+            org_id: Arc::from(bundle.org.id.as_str()),
+            request_id: Arc::clone(&arrival.request_id),
+            worker_id: context.worker_id(),
+            bundle_revision: bundle.revision,
+            time: arrival.time,
+            project: project.map_or_else(nobody, |project| Named { id: Arc::clone(&project.id), name: Arc::clone(&project.name) }),
+            key: key.map_or_else(nobody, |key| Named { id: Arc::clone(&key.id), name: Arc::clone(&key.name) }),
+            surface: Surface::OpenaiChat,
+            requested_model: Arc::from(""),
+            model: None,
+            provider: None,
+            status: 0,
+            error_code: None,
+            stream: false,
+            end_user: None,
+            tags: Tags::default(),
+            cost: NanoUsd::ZERO,
+            reserved: NanoUsd::ZERO,
+            usage_source: UsageSource::None,
+            tokens: TokenBuckets::default(),
+            rates: None,
+            price_version: Arc::from(""),
+            latency_us: 0,
+            first_byte_us: None,
+            trace_id: None,
+            conversation_id: None,
+            attempts: Vec::new(),
+            charges: Vec::new(),
+            trace: Box::default(),
+        };
+        Self { context, event, started: arrival.started }
+    }
+
+    /// The request is read.
+    pub(crate) fn describe(&mut self, facts: &RequestFacts) {
+        let event = &mut self.event;
+        event.requested_model = Arc::clone(&facts.model);
+        event.surface = facts.surface;
+        event.stream = facts.stream;
+        event.end_user.clone_from(&facts.end_user);
+        event.tags = facts.tags.clone();
+        event.trace_id.clone_from(&facts.trace_id);
+        event.conversation_id.clone_from(&facts.conversation_id);
+    }
+
+    /// Writes down what is lost should this process die now. Before the first byte of the attempt leaves.
+    pub(crate) fn journal(&mut self, admission: &Admission<'_>) -> Result<(), SpoolFull> {
+        let event = &mut self.event;
+        let target = admission.target();
+        event.kind = EventKind::UnknownOutcome;
+        event.model = Some(Arc::clone(&target.model));
+        event.provider = Some(Arc::clone(&target.provider_name));
+        event.rates = target.rates;
+        event.price_version = Arc::clone(&target.price_version);
+        let (cost, source, settled) = (event.cost, event.usage_source, event.charges.len());
+        event.cost = cost.saturating_add(admission.amount());
+        event.reserved = event.reserved.max(event.cost);
+        event.usage_source = UsageSource::Reservation;
+        event.charges.extend(admission.charges_if_lost());
+        let written = self.context.spool.open(event);
+        event.cost = cost;
+        event.usage_source = source;
+        event.charges.truncate(settled);
+        written
+    }
+
+    /// An attempt ended: settles or releases what it held. Answers its cost.
+    pub(crate) fn settle(&mut self, admission: Admission<'_>, end: &AttemptEnd) -> NanoUsd {
+        let event = &mut self.event;
+        let target = admission.target();
+        let (provider, model) = (Arc::clone(&target.provider_name), Arc::clone(&target.model));
+        let cost = match end.consumed {
+            None => {
+                admission.release();
+                NanoUsd::ZERO
+            }
+            Some(consumed) => {
+                let cost = target.rates.map_or(NanoUsd::ZERO, |rates| rates.cost(&consumed.tokens));
+                merge(&mut event.charges, admission.settle(cost));
+                add(&mut event.tokens, &consumed.tokens);
+                event.usage_source = match (event.usage_source, consumed.estimated) {
+                    (UsageSource::PartialEstimate, _) | (_, true) => UsageSource::PartialEstimate,
+                    _ => UsageSource::Provider,
+                };
+                self.context.metrics.consumed(&consumed.tokens, cost, consumed.estimated);
+                cost
+            }
+        };
+        event.cost = event.cost.saturating_add(cost);
+        self.context.metrics.attempted(&provider, end.outcome);
+        let latency_us = micros(end.took);
+        event.attempts.push(AttemptRecord { provider, model, status: end.status, outcome: Arc::from(end.outcome), latency_us, cost });
+        cost
+    }
+
+    /// The first byte of the answer goes out.
+    pub(crate) fn first_byte(&mut self) {
+        let took = crate::clock::instant().saturating_duration_since(self.started);
+        self.event.first_byte_us = Some(micros(took));
+        self.context.metrics.first_byte(took);
+    }
+
+    /// Cost of all attempts so far.
+    pub(crate) fn cost(&self) -> NanoUsd {
+        self.event.cost
+    }
+
+    /// The answer is out: the event gets its final form.
+    pub(crate) fn close(mut self, status: u16, error_code: Option<&str>, trace: Box<RawValue>) {
+        let event = &mut self.event;
+        event.kind = if event.attempts.is_empty() { EventKind::Refused } else { EventKind::Settled };
+        event.status = status;
+        event.error_code = error_code.map(Arc::from);
+        event.latency_us = micros(crate::clock::instant().saturating_duration_since(self.started));
+        event.trace = trace;
+        self.context.spool.close(&self.event);
+    }
+}
+
+/// Turns a verdict on a stream's or a reply's usage into prices' buckets; counts reports that contradict themselves.
+pub(crate) fn consumption(context: &Context, verdict: &UsageVerdict) -> Consumption {
+    let estimated = match verdict.source {
+        Told::Provider => false,
+        Told::PartialEstimate => true,
+    };
+    Consumption { tokens: token_buckets(context, &verdict.usage), estimated }
+}
+
+fn token_buckets(context: &Context, usage: &Usage) -> TokenBuckets {
+    let Buckets { input, cached_input, cache_write, output, reasoning, .. } = usage.buckets().unwrap_or_else(|mismatch| {
+        context.metrics.mismatched();
+        tracing::warn!(%mismatch, "a provider's usage report contradicts itself; settled at its ceiling");
+        usage.ceiling()
+    });
+    TokenBuckets { input, cached_input, cache_write, output, reasoning }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn add(sum: &mut TokenBuckets, more: &TokenBuckets) {
+    sum.input = sum.input.saturating_add(more.input);
+    sum.cached_input = sum.cached_input.saturating_add(more.cached_input);
+    sum.cache_write = sum.cache_write.saturating_add(more.cache_write);
+    sum.output = sum.output.saturating_add(more.output);
+    sum.reasoning = sum.reasoning.saturating_add(more.reasoning);
+}
+
+/// One charge for one period and lease, however many attempts there were.
+fn merge(charges: &mut Vec<Charge>, more: Vec<Charge>) {
+    if charges.is_empty() {
+        *charges = more;
+        return;
+    }
+    for charge in more {
+        match charges.iter_mut().find(|known| known.period == charge.period && known.lease_id == charge.lease_id) {
+            Some(known) => known.amount = known.amount.saturating_add(charge.amount),
+            None => charges.push(charge),
+        }
+    }
+}

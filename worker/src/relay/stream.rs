@@ -1,0 +1,278 @@
+//! Streams: pieces are forwarded as they arrive, those that arrived together in one write.
+//!
+//! One timer a stream: it fires every [`QUIET`] at most, sends a comment when nothing went out since (so that nothing in between takes the
+//! stream for dead) and notices a provider that has been silent for too long. Where the caller asked for usage or for the trace, an event
+//! of ours with the final cost goes out before `[DONE]`.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use llm::dialect::Dialect;
+use llm::stream::meter::{StreamMeter, StreamOutcome, UsageEvents};
+use memchr::memmem;
+use pingora_core::protocols::http::ServerSession;
+
+use super::{caller_gone, write};
+use crate::clock;
+use crate::exchange::Failure;
+use crate::exchange::attempts::Flight;
+use crate::metering::{AttemptEnd, consumption};
+use crate::respond::Refusal;
+use crate::respond::head::{CallerGone, Head, Sent};
+use crate::upstream::Reply;
+
+/// A comment goes out after this long without anything else.
+const QUIET: Duration = Duration::from_secs(10);
+const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
+/// Bytes that are gathered into one write at most.
+const GATHER: usize = 64 << 10;
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// In good order.
+    Complete,
+    /// The provider broke off.
+    Cut,
+    /// The provider went silent, or the exchange took too long.
+    Stalled,
+    /// The caller left.
+    Gone,
+}
+
+/// What is passed, to whom.
+struct Passage<'s, 'f, 'c, 'p> {
+    session: &'s mut ServerSession,
+    flight: &'f mut Flight<'c, 'p>,
+    meter: Option<StreamMeter>,
+    outcome: Option<StreamOutcome>,
+    forward: Vec<Bytes>,
+    /// The last write ended between two events.
+    between_events: bool,
+    wrote: Instant,
+}
+
+/// Passes a stream on.
+pub(super) async fn pass(mut flight: Flight<'_, '_>, session: &mut ServerSession, head: Head, reply: Reply, first: Bytes) -> Sent {
+    let Reply { status, content_type, mut body, .. } = reply;
+    let content_type = content_type.unwrap_or(HeaderValue::from_static("text/event-stream"));
+    flight.booking.first_byte();
+    let usage_events = if flight.outgoing.chat.include_usage { UsageEvents::Forward } else { UsageEvents::Withhold };
+    let sent = head.send_stream(session, content_type).await;
+    let mut passage = Passage {
+        session,
+        flight: &mut flight,
+        meter: Some(StreamMeter::new(Dialect::OpenAiChat, usage_events)),
+        outcome: None,
+        forward: Vec::with_capacity(8),
+        between_events: true,
+        wrote: clock::instant(),
+    };
+    let ending = if sent.is_ok() { passage.run(&mut body, first).await } else { Ending::Gone };
+    let failed = passage.finish(ending, status).await;
+    match ending {
+        Ending::Complete => body.finish().await,
+        // Dropping the connection is what cancels the provider's work.
+        Ending::Cut | Ending::Stalled | Ending::Gone => drop(body),
+    }
+    let Flight { booking, trace, .. } = flight;
+    let (status, code) = match ending {
+        Ending::Complete => (status, failed.then_some("upstream_error")),
+        Ending::Cut => (status, Some("upstream_cut")),
+        Ending::Stalled => (status, Some("deadline_exceeded")),
+        Ending::Gone => (499, Some("client_closed_request")),
+    };
+    booking.close(status, code, trace.to_json());
+    if ending == Ending::Gone { Err(CallerGone) } else { Ok(status) }
+}
+
+impl Passage<'_, '_, '_, '_> {
+    async fn run(&mut self, body: &mut crate::upstream::ReplyBody, first: Bytes) -> Ending {
+        let context = self.flight.context;
+        let (idle, limit) = (context.limits.idle_timeout, self.wrote.checked_add(context.exchange_limit()));
+        let mut heard = self.wrote;
+        let mut timer = pin!(tokio::time::sleep(QUIET.min(idle)));
+        let mut piece = Some(first);
+        loop {
+            if let Some(piece) = piece.take() {
+                heard = clock::instant();
+                match self.take(piece, body).await {
+                    Ok(None) => {}
+                    Ok(Some(ending)) => return ending,
+                    Err(CallerGone) => return Ending::Gone,
+                }
+            }
+            tokio::select! {
+                biased;
+                next = body.next() => match next {
+                    Ok(Some(next)) => piece = Some(next),
+                    Ok(None) => return Ending::Complete,
+                    Err(_) => return Ending::Cut,
+                },
+                () = &mut timer => {
+                    let now = clock::instant();
+                    if now.saturating_duration_since(heard) >= idle || limit.is_some_and(|limit| now >= limit) {
+                        return Ending::Stalled;
+                    }
+                    if self.keep_alive(now).await.is_err() {
+                        return Ending::Gone;
+                    }
+                    timer.as_mut().reset(tokio::time::Instant::now() + QUIET.min(idle));
+                }
+                () = caller_gone(self.session) => return Ending::Gone,
+            }
+        }
+    }
+
+    /// Forwards a piece together with what else is there already.
+    async fn take(&mut self, piece: Bytes, body: &mut crate::upstream::ReplyBody) -> Result<Option<Ending>, CallerGone> {
+        let mut gathered = piece.len();
+        self.push(piece);
+        let mut ending = None;
+        while gathered < GATHER {
+            match body.ready() {
+                Some(Ok(Some(more))) => {
+                    gathered = gathered.saturating_add(more.len());
+                    self.push(more);
+                }
+                Some(Ok(None)) => ending = Some(Ending::Complete),
+                Some(Err(_)) => ending = Some(Ending::Cut),
+                None => break,
+            }
+            if ending.is_some() {
+                break;
+            }
+        }
+        self.write_forward().await?;
+        Ok(ending)
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        match &mut self.meter {
+            Some(meter) => meter.push(piece, &mut self.forward),
+            None => self.forward.push(piece),
+        }
+    }
+
+    async fn write_forward(&mut self) -> Result<(), CallerGone> {
+        let ours = self.own_event();
+        let mut bytes = match (self.forward.len(), ours.is_some()) {
+            (0, _) => return Ok(()),
+            (1, false) => self.forward.pop().unwrap_or_default(),
+            _ => join(&self.forward),
+        };
+        self.forward.clear();
+        if let Some(ours) = ours {
+            bytes = before_done(&bytes, &ours);
+        }
+        self.between_events = bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n");
+        self.wrote = clock::instant();
+        write(self.session, bytes).await
+    }
+
+    /// When the terminator is about to go out: settles, and writes the event with what the caller asked to know.
+    fn own_event(&mut self) -> Option<Bytes> {
+        let chat = self.flight.outgoing.chat;
+        if !(chat.include_usage || chat.extensions.trace) || !self.meter.as_ref().is_some_and(StreamMeter::done) {
+            return None;
+        }
+        self.settle(Ending::Complete, 200);
+        let (flight, outgoing) = (&self.flight, self.flight.outgoing);
+        let trace = if chat.extensions.trace { Some(flight.trace.to_json()) } else { None };
+        let mut event = format!(
+            "data: {{\"id\":\"chatcmpl-{}\",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":{},\"choices\":[],\"mlx:cost_usd\":\"{}\"",
+            outgoing.request_id,
+            outgoing.created,
+            serde_json::Value::from(chat.model.as_ref()),
+            flight.booking.cost(),
+        );
+        if let Some(trace) = trace {
+            event.push_str(",\"mlx:trace\":");
+            event.push_str(trace.get());
+        }
+        event.push_str("}\n\n");
+        Some(Bytes::from(event))
+    }
+
+    /// Ends the metering and the attempt; once.
+    fn settle(&mut self, ending: Ending, status: u16) {
+        let Some(outcome) = self.meter.take().map(StreamMeter::finish) else { return };
+        if let Some(error) = &outcome.usage_error {
+            tracing::warn!(%error, "a provider's usage report can't be read");
+        }
+        let verdict = outcome.verdict(self.flight.outgoing.chat.estimate());
+        let consumed = Some(consumption(self.flight.context, &verdict));
+        let word = match ending {
+            Ending::Complete => "ok",
+            Ending::Cut => "cut",
+            Ending::Stalled => "timeout",
+            Ending::Gone => "cancelled",
+        };
+        let took = self.flight.took();
+        self.flight.end(AttemptEnd { outcome: word, status, took, consumed });
+        self.outcome = Some(outcome);
+    }
+
+    /// Settles and ends the stream towards the caller. Says whether the provider had reported an error in it.
+    async fn finish(&mut self, ending: Ending, status: u16) -> bool {
+        self.settle(ending, status);
+        let Some(outcome) = self.outcome.take() else { return false };
+        let failure = match ending {
+            Ending::Complete if !outcome.held.is_empty() => {
+                self.write_last(outcome.held).await;
+                return outcome.failed;
+            }
+            Ending::Complete | Ending::Gone => return outcome.failed,
+            Ending::Cut => Failure::Cut { target: std::sync::Arc::clone(&self.flight.last) },
+            Ending::Stalled => Failure::Deadline,
+        };
+        let event = Refusal::of(&failure, clock::now()).event();
+        let event = if outcome.mid_event || !self.between_events { join(&[Bytes::from_static(b"\n\n"), event]) } else { event };
+        self.write_last(event).await;
+        true
+    }
+
+    /// A write whose failure changes nothing any more.
+    async fn write_last(&mut self, bytes: Bytes) {
+        if write(self.session, bytes).await.is_err() {
+            tracing::debug!("the caller left before the end of its stream");
+        }
+    }
+
+    async fn keep_alive(&mut self, now: Instant) -> Result<(), CallerGone> {
+        if self.between_events && now.saturating_duration_since(self.wrote) >= QUIET {
+            self.wrote = now;
+            return write(self.session, COMMENT).await;
+        }
+        Ok(())
+    }
+}
+
+fn join(pieces: &[Bytes]) -> Bytes {
+    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in pieces {
+        joined.extend_from_slice(piece);
+    }
+    joined.freeze()
+}
+
+/// Puts `event` before the terminator, where that is in sight, else behind everything.
+fn before_done(bytes: &Bytes, event: &Bytes) -> Bytes {
+    let at = memmem::rfind(bytes, b"data: [DONE]").or_else(|| memmem::rfind(bytes, b"data:[DONE]")).unwrap_or(bytes.len());
+    join(&[bytes.slice(..at), event.clone(), bytes.slice(at..)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_event_goes_before_the_terminator() {
+        let bytes = Bytes::from_static(b"data: {}\n\ndata: [DONE]\n\n");
+        assert_eq!(before_done(&bytes, &Bytes::from_static(b"data: 1\n\n")), "data: {}\n\ndata: 1\n\ndata: [DONE]\n\n");
+        let split = Bytes::from_static(b"NE]\n\n");
+        assert_eq!(before_done(&split, &Bytes::from_static(b"data: 1\n\n")), "NE]\n\ndata: 1\n\n");
+    }
+}

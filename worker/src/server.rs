@@ -1,0 +1,201 @@
+//! Starting, running and stopping one worker: the only place that knows Pingora's server.
+//!
+//! [`run`] blocks its thread until the worker has stopped, so that it can be the main thread of a process of its own or one thread of
+//! another program. Signals are the caller's business: it hands in a token.
+//!
+//! Stopping: readiness says no and nothing new is accepted; exchanges in progress get [`Limits::drain_limit`]; then money is given back and
+//! events are shipped. Pingora waits out its grace period in full, busy or idle, and cuts what is left; so its thread is left to itself
+//! once nothing is in flight.
+//!
+//! [`Limits::drain_limit`]: crate::config::Limits::drain_limit
+
+mod listen;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora_core::listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions};
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
+use pingora_core::services::listening::Service;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::config::WorkerConfig;
+use crate::exchange::{Context, Parts};
+use crate::gateway::Gateway;
+use crate::link::{AttachError, Attached, attach};
+use crate::policy_feed::Freshness;
+use crate::telemetry::Metrics;
+use listen::Claimed;
+
+/// Where a worker listens once it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Where callers connect.
+    pub proxy: SocketAddr,
+    /// Health and metrics, where they have a listener of their own.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Why a worker can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No runtime or thread.
+    #[error("worker can't start its threads")]
+    Threads(#[source] std::io::Error),
+    /// The address is taken or not ours.
+    #[error("worker can't listen on `{address}`")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The spool, the identity or the first enrolment.
+    #[error("worker can't be attached to its control plane")]
+    Attach(#[from] AttachError),
+    /// Two metrics of one name.
+    #[error("metrics can't be registered")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Small reads go straight to where they are parsed; a head and the body that follows it leave in one write.
+const BUFFERS: (usize, usize) = (0, 32 << 10);
+/// How long events may take to be shipped and money to be given back on shutdown.
+const DETACH_TIME: Duration = Duration::from_secs(10);
+/// How long the listeners may take to accept.
+const ACCEPT_TIME: Duration = Duration::from_secs(5);
+
+/// Runs a worker until `stop` is cancelled and everything in progress has ended.
+///
+/// `ready` gets the addresses as soon as connections are accepted.
+///
+/// # Errors
+/// When it can't start.
+pub fn run(mut config: WorkerConfig, stop: CancellationToken, ready: oneshot::Sender<Bound>) -> Result<(), RunError> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("another part of the process has installed its TLS provider");
+    }
+    let proxy = Claimed::claim(config.proxy_listen)?;
+    let admin = config.admin_listen.map(Claimed::claim).transpose()?;
+    let bound = Bound { proxy: proxy.address(), admin: admin.as_ref().map(Claimed::address) };
+    config.proxy_listen = bound.proxy;
+    let control = control_runtime()?;
+    let (tasks, detach) = (TaskTracker::new(), CancellationToken::new());
+    let attached = {
+        let _entered = control.enter();
+        attach(&config, &tasks, &detach)?
+    };
+    let context = Arc::new(context(&config, &attached)?);
+    let listening = CancellationToken::new();
+    start_pingora(&config, &context, bound, listening.clone())?;
+    control.block_on(async {
+        listen::wait_until_accepting(bound, ACCEPT_TIME).await?;
+        // The port was held until Pingora had it.
+        drop((proxy, admin));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = wait_for_policy(&context) => {
+                if ready.send(bound).is_err() {
+                    tracing::debug!("nobody waits for this worker to be ready");
+                }
+                stop.cancelled().await;
+            }
+        }
+        drain(&context, &listening).await;
+        detach.cancel();
+        tasks.close();
+        if tokio::time::timeout(DETACH_TIME, tasks.wait()).await.is_err() {
+            tracing::warn!("events are left in the spool; the next start ships them");
+        }
+        Ok(())
+    })
+}
+
+fn control_runtime() -> Result<Runtime, RunError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).thread_name("modelux-control").enable_all().build().map_err(RunError::Threads)
+}
+
+fn context(config: &WorkerConfig, attached: &Attached) -> Result<Context, RunError> {
+    Ok(Context::new(Parts {
+        policies: Arc::clone(&attached.policies),
+        budgets: Arc::clone(&attached.budgets),
+        spool: Arc::clone(&attached.spool),
+        enrolment: Arc::clone(&attached.enrolment),
+        in_flight: Arc::clone(&attached.in_flight),
+        metrics: Arc::new(Metrics::new()?),
+        limits: config.limits.clone(),
+    }))
+}
+
+/// Starts Pingora on a thread of its own.
+fn start_pingora(config: &WorkerConfig, context: &Arc<Context>, bound: Bound, stop: CancellationToken) -> Result<(), RunError> {
+    let mut conf = ServerConf::default();
+    conf.threads = config.limits.threads.max(1);
+    conf.work_stealing = config.limits.threads > 1;
+    conf.grace_period_seconds = Some(config.limits.drain_limit.as_secs());
+    conf.graceful_shutdown_timeout_seconds = Some(1);
+    conf.upgrade_sock = config.data_dir.join("upgrade.sock").to_string_lossy().into_owned();
+    conf.pid_file = config.data_dir.join("worker.pid").to_string_lossy().into_owned();
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+    let gateway = Gateway { context: Arc::clone(context), operations_only: false };
+    server.add_service(service("gateway", gateway, bound.proxy, config.limits.threads.max(1)));
+    if let Some(address) = bound.admin {
+        let gateway = Gateway { context: Arc::clone(context), operations_only: true };
+        server.add_service(service("admin", gateway, address, 1));
+    }
+    let thread = std::thread::Builder::new().name("modelux-worker".to_owned());
+    let run = move || server.run(RunArgs { shutdown_signal: Box::new(StopSignal(stop)) });
+    thread.spawn(run).map(drop).map_err(RunError::Threads)
+}
+
+fn service(name: &str, gateway: Gateway, address: SocketAddr, threads: usize) -> Service<Gateway> {
+    let mut service = Service::new(name.to_owned(), gateway);
+    service.threads = Some(threads);
+    let mut options = TcpSocketOptions::default();
+    options.so_reuseport = Some(true);
+    let (read, write) = BUFFERS;
+    let listener = ListenerConfig::tcp(address.to_string()).tcp_socket_options(options).l4_buffer(L4BufferSettings::new(read, write));
+    service.endpoints().add_listener(listener);
+    service
+}
+
+/// Ready is who can serve: a worker without any policy can't.
+async fn wait_for_policy(context: &Context) {
+    while context.policies.freshness() == Freshness::Missing {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Stops accepting and waits for what is in progress.
+async fn drain(context: &Context, listening: &CancellationToken) {
+    context.drain();
+    listening.cancel();
+    let deadline = clock::instant() + context.limits.drain_limit;
+    while context.metrics.in_flight() > 0 && clock::instant() < deadline {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let left = context.metrics.in_flight();
+    if left > 0 {
+        tracing::warn!(exchanges = left, "exchanges were still in progress at the end of the drain limit");
+    }
+}
+
+/// Tells Pingora to stop accepting. No signal handler is installed here.
+struct StopSignal(CancellationToken);
+
+#[async_trait]
+impl ShutdownSignalWatch for StopSignal {
+    async fn recv(&self) -> ShutdownSignal {
+        self.0.cancelled().await;
+        ShutdownSignal::GracefulTerminate
+    }
+}

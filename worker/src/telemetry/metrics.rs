@@ -1,0 +1,169 @@
+//! The worker's metrics, all of them in one table.
+//!
+//! Counters that every request touches are resolved once, at start; the rest are looked up when the rare thing happens.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+/// Everything that is counted.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    requests_ok: IntCounter,
+    duration: Histogram,
+    first_byte: Histogram,
+    in_flight: IntGauge,
+    attempts: IntCounterVec,
+    tokens: IntCounterVec,
+    cost_nano_usd: IntCounter,
+    estimated: IntCounter,
+    mismatches: IntCounter,
+    panics: IntCounter,
+    connections: IntCounterVec,
+    revision: IntGaugeVec,
+}
+
+const BUCKETS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
+
+impl Metrics {
+    /// Registers everything.
+    ///
+    /// # Errors
+    /// When two metrics have one name, which a test would show.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let requests = counters(&registry, "modelux_requests_total", "Requests answered, by surface and status.", &["surface", "status"])?;
+        let requests_ok = requests.with_label_values(&["openai_chat", "200"]);
+        Ok(Self {
+            requests_ok,
+            requests,
+            duration: histogram(&registry, "modelux_request_duration_seconds", "From the request's head to the end of its answer.")?,
+            first_byte: histogram(&registry, "modelux_first_byte_seconds", "From the request's head to the first byte of its answer.")?,
+            in_flight: add(&registry, IntGauge::new("modelux_requests_in_flight", "Requests being answered.")?)?,
+            attempts: counters(&registry, "modelux_upstream_attempts_total", "Calls to providers, by outcome.", &["provider", "outcome"])?,
+            tokens: counters(&registry, "modelux_tokens_total", "Tokens consumed, by disjoint bucket.", &["bucket"])?,
+            cost_nano_usd: add(&registry, IntCounter::new("modelux_cost_nano_usd_total", "Settled cost in billionths of a dollar.")?)?,
+            estimated: add(&registry, IntCounter::new("modelux_usage_estimated_total", "Exchanges settled by estimate.")?)?,
+            mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
+            panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
+            connections: counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?,
+            revision: add(&registry, IntGaugeVec::new(Opts::new("modelux_bundle_revision", "Applied revision."), &["org"])?)?,
+            registry,
+        })
+    }
+
+    /// The registry, for the parts of the worker that have metrics of their own.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// An exchange has begun.
+    pub(crate) fn begin(&self) {
+        self.in_flight.inc();
+    }
+
+    /// An exchange has ended.
+    pub(crate) fn end(&self) {
+        self.in_flight.dec();
+    }
+
+    /// Exchanges that have begun and not ended.
+    pub(crate) fn in_flight(&self) -> u64 {
+        u64::try_from(self.in_flight.get()).unwrap_or(0)
+    }
+
+    /// An answer went out.
+    pub(crate) fn answered(&self, surface: &str, status: u16, took: Duration) {
+        if status == 200 && surface == "openai_chat" {
+            self.requests_ok.inc();
+        } else {
+            let digits = status.to_string();
+            self.requests.with_label_values(&[surface, digits.as_str()]).inc();
+        }
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn first_byte(&self, took: Duration) {
+        self.first_byte.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn attempted(&self, provider: &str, outcome: &str) {
+        self.attempts.with_label_values(&[provider, outcome]).inc();
+    }
+
+    pub(crate) fn connected(&self, reused: bool) {
+        self.connections.with_label_values(&[if reused { "reused" } else { "new" }]).inc();
+    }
+
+    pub(crate) fn consumed(&self, tokens: &policy::price::TokenBuckets, cost: policy::money::NanoUsd, estimated: bool) {
+        let buckets = [
+            ("input", tokens.input),
+            ("cached_input", tokens.cached_input),
+            ("cache_write", tokens.cache_write),
+            ("output", tokens.output),
+            ("reasoning", tokens.reasoning),
+        ];
+        for (name, count) in buckets {
+            if count > 0 {
+                self.tokens.with_label_values(&[name]).inc_by(count);
+            }
+        }
+        self.cost_nano_usd.inc_by(u64::try_from(cost.nanos()).unwrap_or(0));
+        if estimated {
+            self.estimated.inc();
+        }
+    }
+
+    pub(crate) fn mismatched(&self) {
+        self.mismatches.inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// The revision in force, for each organization.
+    pub fn applied(&self, org: &str, revision: u64) {
+        self.revision.with_label_values(&[org]).set(i64::try_from(revision).unwrap_or(i64::MAX));
+    }
+
+    /// The text that a scraper reads.
+    pub(crate) fn render(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(4096);
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::warn!(%error, "metrics can't be written");
+        }
+        text
+    }
+}
+
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    add(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
+    add(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_its_own_name_and_is_rendered() {
+        let metrics = Metrics::new().expect("names are unique");
+        metrics.answered("openai_chat", 200, Duration::from_millis(3));
+        metrics.answered("openai_chat", 402, Duration::from_millis(3));
+        let text = String::from_utf8(metrics.render()).expect("text");
+        assert!(text.contains("modelux_requests_total{status=\"200\",surface=\"openai_chat\"} 1"), "{text}");
+        assert!(text.contains("modelux_requests_total{status=\"402\",surface=\"openai_chat\"} 1"), "{text}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Towards providers: address, connection, request, response. Everything that sends takes an [`Admission`].
+//!
+//! Promises: no address is connected to that `address` forbids; TLS is always verified; a connection from the pool that proves stale is
+//! replaced once, silently; head and body leave in one write.
+//!
+//! Leaves out: which target, how often and when to stop (`route`, `exchange`), and what the bytes mean (`llm`).
+
+pub(crate) mod address;
+pub(crate) mod connections;
+pub(crate) mod destination;
+pub(crate) mod outgoing;
+pub(crate) mod reply;
+pub(crate) mod simulated;
+pub(crate) mod site;
+
+use policy::source::RetryOn;
+
+use crate::enforce::Admission;
+use crate::policy_feed::OrgPolicy;
+use crate::route::FailureClass;
+
+pub(crate) use connections::Connections;
+pub(crate) use outgoing::Outgoing;
+pub(crate) use reply::{Reply, ReplyBody, ReplyCut};
+
+/// Why there is no response head.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// The bundle names a provider that can't be called.
+    #[error("provider `{provider}` can't be used: {problem}")]
+    Unusable {
+        /// Which.
+        provider: String,
+        /// Why not.
+        problem: &'static str,
+    },
+    /// Its address is not allowed or not known.
+    #[error("provider has no usable address")]
+    Address(#[from] destination::ResolveError),
+    /// No connection.
+    #[error("can't connect to the provider")]
+    Connect(#[source] Box<pingora_core::Error>),
+    /// The connection broke before a response head.
+    #[error("the provider closed the connection before it answered")]
+    Broken(#[source] Box<pingora_core::Error>),
+    /// No response head in time.
+    #[error("the provider did not answer within {ms} ms")]
+    Timeout {
+        /// The limit.
+        ms: u64,
+    },
+}
+
+impl SendError {
+    /// What `retry_on` calls it.
+    pub(crate) fn class(&self) -> FailureClass {
+        match self {
+            Self::Unusable { .. } | Self::Address(destination::ResolveError::Forbidden { .. }) => FailureClass::NotAdmitted,
+            Self::Address(_) | Self::Connect(_) | Self::Broken(_) => FailureClass::Retryable(RetryOn::Connect),
+            Self::Timeout { .. } => FailureClass::Retryable(RetryOn::Timeout),
+        }
+    }
+
+    /// The word for traces, events and metrics.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unusable { .. } | Self::Address(destination::ResolveError::Forbidden { .. }) => "refused",
+            Self::Address(_) | Self::Connect(_) | Self::Broken(_) => "connect",
+            Self::Timeout { .. } => "timeout",
+        }
+    }
+}
+
+/// Sends one admitted request and waits for the response head.
+pub(crate) async fn send(
+    connections: &Connections,
+    policy: &OrgPolicy,
+    admission: &Admission<'_>,
+    outgoing: &Outgoing<'_>,
+) -> Result<Reply, SendError> {
+    let target = admission.target();
+    let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
+    let index = usize::try_from(target.provider).map_err(|_| unusable("it is not in the bundle"))?;
+    let bundle = policy.engine.bundle();
+    let provider = bundle.providers.get(index).ok_or_else(|| unusable("it is not in the bundle"))?;
+    match provider.vendor.as_str() {
+        "simulated" => Ok(simulated::answer(admission, outgoing).await),
+        "openai" | "openai_compatible" => {
+            let base_url = provider.base_url.as_deref().ok_or_else(|| unusable("it has no `base_url`"))?;
+            let site = site::Site::parse(base_url).ok_or_else(|| unusable("its `base_url` can't be read"))?;
+            let secret = outgoing.caller_key.or_else(|| policy.secret(target.provider));
+            let request = outgoing.to_wire(&site, secret, admission, provider.vendor == "openai").ok_or_else(|| unusable("its key can't be sent"))?;
+            let addresses = connections.resolve(base_url, &site, bundle.deny_private_upstreams).await?;
+            connections.exchange(&addresses, &request).await
+        }
+        _ => Err(unusable("this version does not speak to its vendor")),
+    }
+}

@@ -1,0 +1,102 @@
+//! A response as it comes: head first, then pieces of the body, from a provider or from the simulated one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pingora_core::connectors::TransportConnector;
+use pingora_core::protocols::http::v1::client::HttpSession;
+use smallvec::SmallVec;
+
+use super::destination::Destination;
+use super::simulated::Simulation;
+
+/// A response whose head is there.
+pub(crate) struct Reply {
+    pub status: u16,
+    pub content_type: Option<HeaderValue>,
+    /// Headers that go on to the caller.
+    pub passed: SmallVec<[(HeaderName, HeaderValue); 4]>,
+    pub body: ReplyBody,
+}
+
+/// Where the body comes from.
+pub(crate) enum ReplyBody {
+    /// A connection.
+    Provider(Box<ProviderBody>),
+    /// This process.
+    Simulated(Simulation),
+}
+
+/// The body ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the provider's answer broke off")]
+pub(crate) struct ReplyCut;
+
+/// A body on a connection, which goes back to the pool when it was read to its end.
+pub(crate) struct ProviderBody {
+    session: HttpSession,
+    destination: Arc<Destination>,
+    transport: Arc<TransportConnector>,
+}
+
+impl ProviderBody {
+    pub(super) fn new(session: HttpSession, destination: Arc<Destination>, transport: Arc<TransportConnector>) -> Self {
+        Self { session, destination, transport }
+    }
+}
+
+impl Reply {
+    pub(super) fn of_provider(body: ProviderBody) -> Self {
+        let status = body.session.get_status().map_or(502, |status| status.as_u16());
+        let none = HeaderMap::new();
+        let headers = body.session.resp_header().map_or(&none, |head| &head.headers);
+        let content_type = headers.get(header::CONTENT_TYPE).cloned();
+        let passed = headers.iter().filter(|(name, _)| passes(name, status)).map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { status, content_type, passed, body: ReplyBody::Provider(Box::new(body)) }
+    }
+
+    /// Whether the body is an event stream.
+    pub(crate) fn streams(&self) -> bool {
+        self.content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+    }
+}
+
+/// What of a provider's head is the caller's business. Its limits are those of our account, and only matter when one was hit.
+fn passes(name: &HeaderName, status: u16) -> bool {
+    match name.as_str() {
+        "content-encoding" | "openai-processing-ms" | "openai-version" | "openai-model" | "x-request-id" => true,
+        "retry-after" | "retry-after-ms" => status >= 400,
+        other => status == 429 && other.starts_with("x-ratelimit-"),
+    }
+}
+
+impl ReplyBody {
+    /// The next piece; `None` at the end. May be dropped while it waits and asked again.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ReplyCut> {
+        match self {
+            Self::Provider(body) => body.session.read_body_bytes().await.map_err(|error| {
+                tracing::debug!(%error, "a provider's answer broke off");
+                ReplyCut
+            }),
+            Self::Simulated(simulation) => simulation.next().await,
+        }
+    }
+
+    /// The next piece if it is there already.
+    pub(crate) fn ready(&mut self) -> Option<Result<Option<Bytes>, ReplyCut>> {
+        self.next().now_or_never()
+    }
+
+    /// Gives the connection back, if the body was read to its end.
+    pub(crate) async fn finish(self) {
+        if let Self::Provider(body) = self {
+            let ProviderBody { mut session, destination, transport } = *body;
+            session.respect_keepalive();
+            if let Some(stream) = session.reuse().await {
+                transport.release_stream(stream, destination.key(), destination.idle_timeout());
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A provider's `base_url`, taken apart.
+//!
+//! Reads only what a `base_url` may be: `http` or `https`, a host, a port, a path. No user, no query, no fragment; the compiler refuses
+//! such bundles, and this refuses them again rather than guess.
+
+/// Where a provider is, borrowed from its `base_url`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Site<'a> {
+    /// `https`.
+    pub tls: bool,
+    /// Host without brackets.
+    pub host: &'a str,
+    /// Port, the scheme's own where none is written.
+    pub port: u16,
+    /// Host and port as the `Host` header wants them.
+    pub authority: &'a str,
+    /// Path without a trailing slash; may be empty.
+    pub path: &'a str,
+}
+
+impl<'a> Site<'a> {
+    /// Takes `base_url` apart; `None` when it is none.
+    pub(crate) fn parse(base_url: &'a str) -> Option<Self> {
+        let (tls, rest) = match base_url.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, base_url.strip_prefix("http://")?),
+        };
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at_checked(at)?,
+            None => (rest, ""),
+        };
+        let unfit = |byte: u8| byte <= b' ' || byte == 0x7f || matches!(byte, b'@' | b'?' | b'#' | b'\\');
+        if authority.is_empty() || authority.bytes().any(unfit) || path.bytes().any(unfit) {
+            return None;
+        }
+        let (host, port) = split_port(authority, if tls { 443 } else { 80 })?;
+        Some(Self { tls, host, port, authority, path: path.trim_end_matches('/') })
+    }
+}
+
+fn split_port(authority: &str, default: u16) -> Option<(&str, u16)> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (host, after) = rest.split_once(']')?;
+        return match after.strip_prefix(':') {
+            Some(port) => Some((host, port.parse().ok()?)),
+            None => after.is_empty().then_some((host, default)),
+        };
+    }
+    match authority.split_once(':') {
+        Some((host, port)) => (!host.is_empty()).then_some((host, port.parse().ok()?)),
+        None => Some((authority, default)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_taken_apart() {
+        let site = Site::parse("https://api.openai.com/v1/").expect("a site");
+        assert_eq!((site.tls, site.host, site.port, site.authority, site.path), (true, "api.openai.com", 443, "api.openai.com", "/v1"));
+        let site = Site::parse("http://[::1]:9000").expect("a site");
+        assert_eq!((site.tls, site.host, site.port, site.authority, site.path), (false, "::1", 9000, "[::1]:9000", ""));
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused() {
+        for text in ["", "ftp://x", "http://", "http://user@host/", "http://host:port", "http://host/a?b", "http://ho st/", "http://:80"] {
+            assert_eq!(Site::parse(text), None, "{text}");
+        }
+    }
+}
