@@ -138,11 +138,10 @@ async fn charge_accounts(transaction: &DatabaseTransaction, events: &[UsageEvent
                 continue;
             };
             let lease_id = charge.lease_id.as_deref().filter(|id| !id.is_empty());
-            if !account.book(lease_id, charge.amount) {
-                if let Some(lease_id) = lease_id {
-                    let sum = late.entry(lease_id.to_owned()).or_default();
-                    *sum = sum.saturating_add(charge.amount);
-                }
+            let from_lease = account.book(lease_id, charge.amount);
+            if let Some(lease_id) = lease_id.filter(|_| !from_lease) {
+                let sum = late.entry(lease_id.to_owned()).or_default();
+                *sum = sum.saturating_add(charge.amount);
             }
             let entry = charged.entry(account.period.id.clone()).or_insert_with(|| rows::Entry {
                 org_id: event.org_id.to_string(),
