@@ -1,0 +1,27 @@
+# The control plane. From the repository's root: docker build -f docker/api.Dockerfile -t modelux-api .
+# PROGRAMS may name an image that has the built programs under /programs; nothing is compiled then.
+ARG PROGRAMS=build
+
+FROM rust:1.95-bookworm AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends cmake pkg-config && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
+    cargo build --locked --release --workspace --bin modelux --bin modelux-api --bin modelux-worker \
+    && mkdir /programs \
+    && cp target/release/modelux target/release/modelux-api target/release/modelux-worker /etc/ssl/certs/ca-certificates.crt /programs/
+
+FROM ${PROGRAMS} AS programs
+
+FROM debian:bookworm-slim AS runtime
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/modelux modelux
+COPY --from=programs /programs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY docker/ready /usr/local/bin/modelux-ready
+COPY --from=programs /programs/modelux /programs/modelux-api /usr/local/bin/
+USER 10001
+ENV MODELUX_DATA_DIR=/var/lib/modelux MODELUX_API_LISTEN=0.0.0.0:5100
+VOLUME /var/lib/modelux
+EXPOSE 5100
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD ["modelux-ready", "5100"]
+ENTRYPOINT ["modelux-api"]
+CMD ["serve"]
