@@ -11,6 +11,8 @@
 mod attach;
 mod control;
 mod enrolment;
+#[cfg(test)]
+pub(crate) mod fake;
 mod heartbeat;
 
 use async_trait::async_trait;

@@ -18,6 +18,8 @@ const REFUSAL_MS: u64 = 100;
 const LEASE_SECONDS: i64 = 900;
 /// Where the present rate is not known, this many requests like the one that is short.
 const LEASE_REQUESTS: i64 = 8;
+/// How long wishes stay small after the control plane gave nothing beyond the bare need.
+const SCARCE_MS: u64 = 10_000;
 
 /// How the control plane last said that the account stands.
 #[derive(Debug, Clone)]
@@ -55,6 +57,8 @@ pub(super) struct Account {
     refused_until_ms: AtomicU64,
     /// Money is coming from other workers: not to be asked for before.
     ask_again_ms: AtomicU64,
+    /// The control plane gave no more than the bare need: wishes stay small until then.
+    scarce_until_ms: AtomicU64,
 }
 
 /// Spend that no lease accounts for: of budgets that don't block, and of leases that were replaced. It counts as used until it can be
@@ -84,6 +88,7 @@ impl Account {
             refused_amount: AtomicI64::new(i64::MAX),
             refused_until_ms: AtomicU64::new(0),
             ask_again_ms: AtomicU64::new(0),
+            scarce_until_ms: AtomicU64::new(0),
         }
     }
 
@@ -222,7 +227,7 @@ impl Account {
             _ if status.lease_id.is_empty() || granted == 0 => return self.end_lease(),
             _ => {
                 self.end_lease();
-                let lease = Arc::new(Lease::new(Arc::clone(&status.lease_id)));
+                let lease = Arc::new(Lease::new(Arc::clone(&status.lease_id), status.booked.nanos()));
                 self.lease.store(Some(Arc::clone(&lease)));
                 lease
             }
@@ -303,9 +308,22 @@ impl Account {
         self.nanos_per_second.store(rate, Ordering::Relaxed);
     }
 
-    /// How much more than the bare need would save a call soon.
-    pub(super) fn would_like(&self, amount: i64) -> i64 {
+    /// How much more than `need` would save a call soon; `in_line` is what others wait for beside it.
+    ///
+    /// Near the cap a large wish is not granted in part, so there it is only a few requests like the one that is short.
+    pub(super) fn would_like(&self, need: i64, in_line: i64, now_ms: u64) -> i64 {
+        let few = need.saturating_mul(LEASE_REQUESTS);
+        if now_ms < self.scarce_until_ms.load(Ordering::Relaxed) {
+            return few;
+        }
         let rate = self.nanos_per_second.load(Ordering::Relaxed);
-        rate.saturating_mul(LEASE_SECONDS).max(amount.saturating_mul(LEASE_REQUESTS))
+        rate.saturating_mul(LEASE_SECONDS).max(few).saturating_add(in_line)
+    }
+
+    /// After a call that asked for `need` and more: whether more was given.
+    pub(super) fn note_scarce(&self, got_more: bool, now_ms: u64) {
+        if !got_more {
+            self.scarce_until_ms.store(now_ms.saturating_add(SCARCE_MS), Ordering::Relaxed);
+        }
     }
 }

@@ -77,7 +77,8 @@ struct Ask {
     /// What all in line want of it.
     sum: i64,
     need: i64,
-    /// The lease at the time.
+    /// What could be taken at the time, and of which lease.
+    available: i64,
     lease_id: Option<Arc<str>>,
 }
 
@@ -180,7 +181,7 @@ impl Desk {
         let asked = line.inquiries.iter().flat_map(|inquiry| inquiry.accounts.iter().map(|account| (account, 0)));
         for (account, amount) in wanted.chain(asked) {
             let place = *places.entry(Arc::as_ptr(account)).or_insert_with(|| {
-                asks.push(Ask { account: Arc::clone(account), head: amount, sum: 0, need: 0, lease_id: None });
+                asks.push(Ask { account: Arc::clone(account), head: amount, sum: 0, need: 0, available: 0, lease_id: None });
                 asks.len().saturating_sub(1)
             });
             if let Some(ask) = asks.get_mut(place) {
@@ -241,6 +242,7 @@ impl Ask {
         let available = lease.as_ref().map_or(0, |lease| lease.available());
         let good = lease.as_ref().is_some_and(|lease| lease.is_good(now_ms));
         self.lease_id = lease.as_ref().map(|lease| Arc::clone(lease.id()));
+        self.available = available;
         self.need = self.head.saturating_sub(available).max(0);
         if self.head == 0 {
             return true;
@@ -248,9 +250,17 @@ impl Ask {
         (!good || available < self.head) && self.account.may_ask(now_ms)
     }
 
-    fn want(&self) -> LeaseWant {
-        let beyond_head = self.sum.saturating_sub(self.head).max(0);
-        let like = if self.head == 0 { 0 } else { beyond_head.saturating_add(self.account.would_like(self.head)) };
+    /// Whether more was given than was needed; approximate, as others take and settle meanwhile.
+    fn note_scarcity(&self, now_ms: u64) {
+        let available = self.account.lease().as_ref().map_or(0, |lease| lease.available());
+        if self.need > 0 && available >= self.head {
+            self.account.note_scarce(available > self.available.saturating_add(self.need), now_ms);
+        }
+    }
+
+    fn want(&self, now_ms: u64) -> LeaseWant {
+        let in_line = self.sum.saturating_sub(self.head).max(0);
+        let like = if self.need == 0 { 0 } else { self.account.would_like(self.need, in_line, now_ms) };
         LeaseWant { period: self.account.period().clone(), need: NanoUsd::from_nanos(self.need), like: NanoUsd::from_nanos(like) }
     }
 }
@@ -283,13 +293,14 @@ impl Budgets {
     async fn ask(&self, asks: Vec<Ask>) {
         let turn = self.line.lock().await;
         let sent_ms = self.now_ms();
-        let wants: Vec<LeaseWant> = asks.iter().map(Ask::want).collect();
+        let wants: Vec<LeaseWant> = asks.iter().map(|ask| ask.want(sent_ms)).collect();
         let answer = self.lease(wants).await;
         let now_ms = self.now_ms();
         match answer {
             Ok(statuses) => {
                 for (ask, status) in asks.iter().zip(&statuses) {
                     ask.account.apply(status, sent_ms, now_ms);
+                    ask.note_scarcity(now_ms);
                 }
                 drop(turn);
                 self.desk.serve(now_ms);

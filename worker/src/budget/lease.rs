@@ -27,12 +27,13 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(id: Arc<str>) -> Self {
+    /// A lease of which `booked` was spent already, as far as the control plane knows; nothing for one that is really new.
+    pub(super) fn new(id: Arc<str>, booked: i64) -> Self {
         Self {
             id,
-            available: AtomicI64::new(0),
+            available: AtomicI64::new(booked.saturating_neg()),
             granted: AtomicI64::new(0),
-            spent: AtomicI64::new(0),
+            spent: AtomicI64::new(booked),
             expires_ms: AtomicU64::new(0),
             in_doubt: Mutex::new(Vec::new()),
         }
@@ -136,7 +137,7 @@ mod tests {
         /// What is reserved or spent never exceeds what the control plane counts as leased, whatever happens to messages.
         #[test]
         fn reserved_and_spent_stay_within_what_was_granted(ops in proptest::collection::vec(op(), 0..60)) {
-            let lease = Lease::new("lse_1".into());
+            let lease = Lease::new("lse_1".into(), 0);
             let (mut granted, mut spent, mut now) = (0_i64, 0_i64, 0_u64);
             let mut reserved = std::collections::VecDeque::new();
             lease.renew(0, 1_000_000, now);
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_give_back_that_never_arrived_comes_back_after_the_doubt() {
-        let lease = Lease::new("lse_1".into());
+        let lease = Lease::new("lse_1".into(), 0);
         lease.renew(100, 1_000_000, 0);
         assert_eq!(lease.drain(), 100);
         lease.doubt(100, 10);
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_provider_that_bills_more_than_reserved_leaves_the_lease_in_debt() {
-        let lease = Lease::new("lse_1".into());
+        let lease = Lease::new("lse_1".into(), 0);
         lease.renew(100, 1_000_000, 0);
         assert!(lease.take(100, 0));
         lease.settle(100, 130);
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn threads_that_race_for_the_last_cent_never_take_more_than_there_is() {
-        let lease = Lease::new("lse_1".into());
+        let lease = Lease::new("lse_1".into(), 0);
         lease.renew(10_000, u64::MAX, 0);
         let spent: i64 = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
