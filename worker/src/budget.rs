@@ -152,7 +152,11 @@ impl Budgets {
     ///
     /// Answers whether something was learnt: then a decision made before is worth making again. Costs nothing where all is known.
     pub async fn learn(&self, policy: &Arc<OrgPolicy>, claims: &[Claim], now: DateTime<Utc>) -> bool {
-        let unknown = self.unknown(policy.budgets(), claims, now);
+        self.learn_in(policy.budgets(), claims, now).await
+    }
+
+    async fn learn_in(&self, table: &BudgetTable, claims: &[Claim], now: DateTime<Utc>) -> bool {
+        let unknown = self.unknown(table, claims, now);
         if unknown.is_empty() {
             return false;
         }

@@ -209,8 +209,9 @@ impl Account {
         now_ms >= self.ask_again_ms.load(Ordering::Relaxed)
     }
 
-    /// Takes in what the control plane says; `sent_ms` is when it was asked. Called by one task at a time.
-    pub(super) fn apply(&self, status: &AccountStatus, sent_ms: u64, now_ms: u64) {
+    /// Takes in what the control plane says; `sent_ms` is when it was asked. Answers how much more is granted than before. Called by one
+    /// task at a time.
+    pub(super) fn apply(&self, status: &AccountStatus, sent_ms: u64, now_ms: u64) -> i64 {
         let known = Known {
             settled: status.settled.nanos(),
             reserved_elsewhere: status.reserved_elsewhere.nanos(),
@@ -224,7 +225,10 @@ impl Account {
         let lease = match current {
             Some(lease) if *lease.id() == status.lease_id => lease,
             // Nothing was granted: there is no lease to speak of, and the one before, if any, is over.
-            _ if status.lease_id.is_empty() || granted == 0 => return self.end_lease(),
+            _ if status.lease_id.is_empty() || granted == 0 => {
+                self.end_lease();
+                return 0;
+            }
             _ => {
                 self.end_lease();
                 let lease = Arc::new(Lease::new(Arc::clone(&status.lease_id), status.booked.nanos()));
@@ -234,7 +238,7 @@ impl Account {
         };
         // Counted from when the question left, and a tenth early: the control plane never holds it for shorter than this worker does.
         let good_for = status.ttl_ms.saturating_sub(status.ttl_ms / 10);
-        lease.renew(granted, sent_ms.saturating_add(good_for), now_ms);
+        lease.renew(granted, sent_ms.saturating_add(good_for), now_ms)
     }
 
     /// As [`Account::apply`], where the lease was closed with the message that this answers.

@@ -77,9 +77,10 @@ struct Ask {
     /// What all in line want of it.
     sum: i64,
     need: i64,
-    /// What could be taken at the time, and of which lease.
-    available: i64,
+    /// The lease at the time.
     lease_id: Option<Arc<str>>,
+    /// How much was given.
+    given: i64,
 }
 
 impl Drop for Waiter {
@@ -181,7 +182,7 @@ impl Desk {
         let asked = line.inquiries.iter().flat_map(|inquiry| inquiry.accounts.iter().map(|account| (account, 0)));
         for (account, amount) in wanted.chain(asked) {
             let place = *places.entry(Arc::as_ptr(account)).or_insert_with(|| {
-                asks.push(Ask { account: Arc::clone(account), head: amount, sum: 0, need: 0, available: 0, lease_id: None });
+                asks.push(Ask { account: Arc::clone(account), head: amount, sum: 0, need: 0, lease_id: None, given: 0 });
                 asks.len().saturating_sub(1)
             });
             if let Some(ask) = asks.get_mut(place) {
@@ -196,14 +197,7 @@ impl Desk {
 
     /// Turns away whom the answer does not reach.
     fn refuse(&self, asks: &[Ask], statuses: &[AccountStatus], now_ms: u64) {
-        for (ask, status) in asks.iter().zip(statuses) {
-            let lease = ask.account.lease();
-            let available = lease.as_ref().filter(|lease| lease.is_good(now_ms)).map_or(0, |lease| lease.available());
-            let same = lease.as_ref().map(|lease| lease.id()) == ask.lease_id.as_ref();
-            let gave_nothing = lease.is_none();
-            if ask.head == 0 || available >= ask.head || !(same || gave_nothing) {
-                continue;
-            }
+        for (ask, status) in asks.iter().zip(statuses).filter(|(ask, _)| ask.head > 0 && !ask.was_met(now_ms)) {
             if status.coming.is_positive() {
                 ask.account.ask_again_at(now_ms.saturating_add(u64::try_from(ASK_AGAIN.as_millis()).unwrap_or(u64::MAX)));
                 continue;
@@ -242,7 +236,6 @@ impl Ask {
         let available = lease.as_ref().map_or(0, |lease| lease.available());
         let good = lease.as_ref().is_some_and(|lease| lease.is_good(now_ms));
         self.lease_id = lease.as_ref().map(|lease| Arc::clone(lease.id()));
-        self.available = available;
         self.need = self.head.saturating_sub(available).max(0);
         if self.head == 0 {
             return true;
@@ -250,12 +243,19 @@ impl Ask {
         (!good || available < self.head) && self.account.may_ask(now_ms)
     }
 
-    /// Whether more was given than was needed; approximate, as others take and settle meanwhile.
-    fn note_scarcity(&self, now_ms: u64) {
-        let available = self.account.lease().as_ref().map_or(0, |lease| lease.available());
-        if self.need > 0 && available >= self.head {
-            self.account.note_scarce(available > self.available.saturating_add(self.need), now_ms);
+    fn note_given(&mut self, given: i64, now_ms: u64) {
+        self.given = given;
+        if self.need > 0 && given >= self.need {
+            self.account.note_scarce(given > self.need, now_ms);
         }
+    }
+
+    /// Whether the answer gave what was asked for. Judged by what was given and not by what is there: that may be handed out already.
+    /// With another lease than the one the question was about, the question is to be asked again.
+    fn was_met(&self, now_ms: u64) -> bool {
+        let lease = self.account.lease();
+        let Some(lease) = lease.as_ref() else { return false };
+        self.given >= self.need && lease.is_good(now_ms) || self.lease_id.as_ref() != Some(lease.id())
     }
 
     fn want(&self, now_ms: u64) -> LeaseWant {
@@ -290,7 +290,7 @@ impl Budgets {
     }
 
     /// One call, its answer applied and dealt out.
-    async fn ask(&self, asks: Vec<Ask>) {
+    async fn ask(&self, mut asks: Vec<Ask>) {
         let turn = self.line.lock().await;
         let sent_ms = self.now_ms();
         let wants: Vec<LeaseWant> = asks.iter().map(|ask| ask.want(sent_ms)).collect();
@@ -298,9 +298,9 @@ impl Budgets {
         let now_ms = self.now_ms();
         match answer {
             Ok(statuses) => {
-                for (ask, status) in asks.iter().zip(&statuses) {
-                    ask.account.apply(status, sent_ms, now_ms);
-                    ask.note_scarcity(now_ms);
+                for (ask, status) in asks.iter_mut().zip(&statuses) {
+                    let given = ask.account.apply(status, sent_ms, now_ms);
+                    ask.note_given(given, now_ms);
                 }
                 drop(turn);
                 self.desk.serve(now_ms);

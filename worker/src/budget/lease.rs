@@ -79,8 +79,9 @@ impl Lease {
         now_ms < self.expires_ms.load(Ordering::Acquire)
     }
 
-    /// The control plane says that `granted` is the whole of this lease, good until `expires_ms`. Called by one task only.
-    pub(super) fn renew(&self, granted: i64, expires_ms: u64, now_ms: u64) {
+    /// The control plane says that `granted` is the whole of this lease, good until `expires_ms`. Answers how much more that is than
+    /// before. Called by one task only.
+    pub(super) fn renew(&self, granted: i64, expires_ms: u64, now_ms: u64) -> i64 {
         let set_aside: i64 = {
             let mut in_doubt = self.in_doubt.lock();
             in_doubt.retain(|(_, until)| now_ms < *until);
@@ -88,8 +89,10 @@ impl Lease {
         };
         let granted = granted.saturating_sub(set_aside);
         let before = self.granted.swap(granted, Ordering::SeqCst);
-        self.available.fetch_add(granted.saturating_sub(before), Ordering::SeqCst);
+        let more = granted.saturating_sub(before);
+        self.available.fetch_add(more, Ordering::SeqCst);
         self.expires_ms.store(expires_ms, Ordering::Release);
+        more
     }
 
     /// Takes everything that is not reserved out of the lease, to be given back. Called by one task only.

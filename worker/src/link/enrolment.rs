@@ -96,7 +96,7 @@ impl Enrolment {
     }
 
     /// Says hello, once.
-    pub(super) async fn enrol(&self, link: &dyn ControlPlane, name: &str) -> Result<Arc<Identity>, EnrolmentError> {
+    pub(crate) async fn enrol(&self, link: &dyn ControlPlane, name: &str) -> Result<Arc<Identity>, EnrolmentError> {
         let worker_id = self.known().map(|identity| identity.worker_id.clone());
         let hello = Enrol { worker_id, name: name.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
         let enrolled = link.enrol(&hello).await?;

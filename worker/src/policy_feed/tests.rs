@@ -1,0 +1,222 @@
+//! The policy feed against a control plane in memory.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use policy::bundle::{Envelope, SigningKey, v1};
+use policy::seal;
+use policy::source::{SealedSecret, UnpricedModels};
+use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::config::WorkerConfig;
+use crate::link::fake::{FakePlane, POOL_KEY, TOKEN};
+use crate::link::{Attached, attach_to};
+
+/// A bundle with one key, whose SHA-256 is made of the digit `key`, and one provider with a secret.
+fn bundle(org_id: &str, revision: u64, key: char) -> v1::Bundle {
+    let project = v1::Project {
+        id: Arc::from("prj_1"),
+        name: Arc::from("support"),
+        tags: policy::facts::Tags::default(),
+        entry_policy: None,
+        auto_resolve_bare_model: true,
+        strict_capabilities: false,
+    };
+    let key = v1::Key {
+        id: Arc::from("key_1"),
+        hash: std::iter::repeat_n(key, 64).collect(),
+        project: 0,
+        name: Arc::from("ci"),
+        owner: Arc::from(""),
+        tags: policy::facts::Tags::default(),
+        rpm: None,
+        expires: None,
+        allowed_models: vec!["*".to_owned()],
+        ip_allowlist: Vec::new(),
+    };
+    let secret = seal::seal(&POOL_KEY, b"prv_1", b"sk-upstream").unwrap();
+    let provider = v1::Provider {
+        id: "prv_1".to_owned(),
+        name: Arc::from("openai"),
+        vendor: "openai".to_owned(),
+        base_url: Some("http://127.0.0.1:9/v1".to_owned()),
+        api_key: Some(SealedSecret(secret)),
+    };
+    v1::Bundle {
+        format: 1,
+        org: v1::Org { id: org_id.to_owned(), slug: "default".to_owned() },
+        revision,
+        created_at: clock::now(),
+        time_zone: "UTC".to_owned(),
+        entry_policy: None,
+        ip_allowlist: Vec::new(),
+        deny_private_upstreams: false,
+        unpriced_models: UnpricedModels::Deny,
+        providers: vec![provider],
+        models: Vec::new(),
+        configs: Vec::new(),
+        projects: vec![project],
+        keys: vec![key],
+        budgets: Vec::new(),
+    }
+}
+
+struct Running {
+    attached: Attached,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    fn start(dir: &Path, plane: &Arc<FakePlane>, change: impl FnOnce(&mut WorkerConfig)) -> Self {
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = WorkerConfig::new("http://127.0.0.1:1".parse().unwrap(), TOKEN.to_owned().into(), listen, dir.to_owned());
+        config.link.heartbeat_interval = Duration::from_millis(50);
+        config.link.feed_wait = Duration::from_millis(200);
+        change(&mut config);
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let attached = attach_to(Arc::clone(plane) as Arc<dyn ControlPlane>, &config, &tasks, &stop).unwrap();
+        Self { attached, stop, tasks }
+    }
+
+    fn revision(&self, org_id: &str) -> Option<u64> {
+        self.attached.policies.current().revision(org_id)
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("did not come to pass within 5 s: {what}");
+}
+
+fn hash(digit: char) -> String {
+    std::iter::repeat_n(digit, 64).collect()
+}
+
+#[tokio::test]
+async fn a_new_bundle_is_put_in_force_and_acknowledged_and_its_secrets_are_open() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    let running = Running::start(dir.path(), &plane, |_| {});
+    assert_eq!(running.attached.policies.freshness(), Freshness::Missing);
+    plane.publish(Envelope::seal(&bundle("org_1", 1, 'a'), &plane.signing).unwrap());
+    until("in force", || running.revision("org_1") == Some(1)).await;
+    let (policy, _) = running.attached.policies.current().find(&hash('a')).unwrap();
+    assert_eq!(policy.secret(0).unwrap().expose_secret(), "sk-upstream");
+    assert_eq!(running.attached.policies.freshness(), Freshness::Fresh);
+
+    plane.publish(Envelope::seal(&bundle("org_1", 2, 'b'), &plane.signing).unwrap());
+    until("the next in force", || running.revision("org_1") == Some(2)).await;
+    let fleet = running.attached.policies.current();
+    assert!(fleet.find(&hash('a')).is_none() && fleet.find(&hash('b')).is_some());
+    assert_eq!(policy.applied_revision, 1, "a request keeps what it started with");
+    until("acknowledged", || plane.acks().iter().map(|ack| ack.revision).eq([1, 2])).await;
+    assert!(plane.acks().iter().all(|ack| ack.error.is_none() && ack.digest.len() == 64));
+    running.stop().await;
+}
+
+///
+#[tokio::test]
+async fn with_everything_away_a_worker_starts_and_serves_what_it_had() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    plane.publish(Envelope::seal(&bundle("org_1", 3, 'a'), &plane.signing).unwrap());
+    let running = Running::start(dir.path(), &plane, |_| {});
+    until("kept", || running.revision("org_1") == Some(3) && dir.path().join("bundles/org_1.json").exists()).await;
+    running.stop().await;
+
+    plane.away.store(true, SeqCst);
+    let again = Running::start(dir.path(), &plane, |config| {
+        config.redis_url = Some("redis://127.0.0.1:1".to_owned().into());
+        config.link.policy_age_limit = Duration::from_millis(100);
+    });
+    let (policy, _) = again.attached.policies.current().find(&hash('a')).expect("served at once");
+    assert_eq!(policy.secret(0).unwrap().expose_secret(), "sk-upstream");
+    until("said to be stale", || matches!(again.attached.policies.freshness(), Freshness::Stale(_))).await;
+
+    plane.publish(Envelope::seal(&bundle("org_1", 4, 'b'), &plane.signing).unwrap());
+    plane.away.store(false, SeqCst);
+    until("caught up", || again.revision("org_1") == Some(4)).await;
+    until("fresh again", || again.attached.policies.freshness() == Freshness::Fresh).await;
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn a_bundle_of_another_signer_is_refused_with_its_reason_and_the_old_one_stays() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    plane.publish(Envelope::seal(&bundle("org_1", 1, 'a'), &plane.signing).unwrap());
+    let running = Running::start(dir.path(), &plane, |_| {});
+    until("in force", || running.revision("org_1") == Some(1)).await;
+    let stranger = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+    plane.publish(Envelope::seal(&bundle("org_1", 2, 'b'), &stranger).unwrap());
+    until("reported", || plane.acks().iter().any(|ack| ack.revision == 2 && ack.error.is_some())).await;
+    let error = plane.acks().into_iter().find_map(|ack| ack.error).unwrap();
+    assert!(error.contains("not signed by this control plane"), "{error}");
+    assert_eq!(running.revision("org_1"), Some(1));
+    // A good one that comes after it is not held up.
+    plane.publish(Envelope::seal(&bundle("org_1", 3, 'c'), &plane.signing).unwrap());
+    until("the next in force", || running.revision("org_1") == Some(3)).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_revision_never_goes_backwards() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    let running = Running::start(dir.path(), &plane, |_| {});
+    plane.publish(Envelope::seal(&bundle("org_1", 5, 'a'), &plane.signing).unwrap());
+    until("in force", || running.revision("org_1") == Some(5)).await;
+    let identity = running.attached.enrolment.live().unwrap();
+    let older = OrgPolicy::load(&Envelope::seal(&bundle("org_1", 4, 'b'), &plane.signing).unwrap(), &identity).unwrap();
+    assert!(!running.attached.policies.swap_in(older));
+    assert_eq!(running.revision("org_1"), Some(5));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_organization_that_is_gone_is_served_no_more() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    for org_id in ["org_1", "org_2"] {
+        plane.publish(Envelope::seal(&bundle(org_id, 1, 'a'), &plane.signing).unwrap());
+    }
+    let running = Running::start(dir.path(), &plane, |_| {});
+    until("both in force", || running.revision("org_1").and(running.revision("org_2")).is_some()).await;
+    plane.withdraw("org_1");
+    until("gone", || running.revision("org_1").is_none()).await;
+    assert_eq!(running.revision("org_2"), Some(1));
+    until("gone from disk", || !dir.path().join("bundles/org_1.json").exists()).await;
+    running.stop().await;
+}
+
+/// The heartbeat alone repairs what no message told, however long the feed holds back its answers.
+#[tokio::test]
+async fn a_lost_message_is_repaired_by_the_heartbeat() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    let running = Running::start(dir.path(), &plane, |config| config.link.feed_wait = Duration::from_secs(60));
+    until("enrolled", || running.attached.enrolment.live().is_some()).await;
+    plane.publish_silently(Envelope::seal(&bundle("org_1", 1, 'a'), &plane.signing).unwrap());
+    until("in force", || running.revision("org_1") == Some(1)).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_not_known_any_more_enrols_again() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    let running = Running::start(dir.path(), &plane, |_| {});
+    until("enrolled", || running.attached.enrolment.live().is_some()).await;
+    let first = running.attached.enrolment.live().unwrap();
+    plane.incarnation.store(1_000, SeqCst);
+    until("enrolled again", || running.attached.enrolment.live().is_some_and(|now| now.incarnation > 1_000)).await;
+    assert_eq!(running.attached.enrolment.live().unwrap().worker_id, first.worker_id);
+    running.stop().await;
+}
