@@ -1,1 +1,6 @@
 //! Both planes together: what a platform team does, from beginning to end.
+
+mod concurrency;
+mod declared;
+mod policy;
+mod up;

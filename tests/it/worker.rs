@@ -1,1 +1,11 @@
 //! The worker as its callers see it: a real process between a socket and a provider.
+
+mod bad_input;
+mod decisions;
+mod drain;
+mod fallback;
+mod headers;
+mod pass_through;
+mod refusals;
+mod streams;
+mod usage;

@@ -19,7 +19,7 @@ pub(crate) fn address_in(text: &str, wanted: impl Fn(&str) -> bool) -> Option<st
 }
 
 /// Every `http://address` of a line, in order.
-pub(crate) fn addresses(line: &str) -> impl Iterator<Item = std::net::SocketAddr> + '_ {
+pub fn addresses(line: &str) -> impl Iterator<Item = std::net::SocketAddr> + '_ {
     line.split("http://").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':' | '[' | ']'))).unwrap_or(rest.len());
         rest[..end].trim_end_matches(['.', ':']).parse().ok()
