@@ -1,0 +1,240 @@
+//! The request log.
+
+use async_graphql::connection::Connection;
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::request_log::{Entity, Model as Row};
+use policy::event::UsageEvent;
+use serde_json::Value;
+
+use super::Result;
+use super::caller::{caller, not_found};
+use super::connection::{connection, page_request, rows};
+use super::scalar::{NamedReference, Tag, UsdAmount, tags_of};
+use crate::authz::Resource;
+use crate::store::request_log::{Wanted, cursor_key};
+use crate::store;
+
+/// One request through the data plane.
+#[derive(SimpleObject)]
+#[graphql(name = "RequestLog")]
+pub(super) struct RequestLogView {
+    /// The request id that the caller was told.
+    id: String,
+    /// When it began.
+    time: DateTime<Utc>,
+    /// Its project.
+    project: NamedReference,
+    /// The key it came with.
+    key: NamedReference,
+    /// Which interface it came through.
+    surface: String,
+    /// The model as the caller wrote it.
+    requested_model: String,
+    /// The model that answered.
+    model: Option<String>,
+    /// The provider that answered.
+    provider: Option<String>,
+    /// HTTP status that the caller saw.
+    status: i64,
+    /// Code of the error that the caller saw.
+    error_code: Option<String>,
+    /// Whether the answer was streamed.
+    stream: bool,
+    /// On whose behalf the caller asked.
+    end_user: Option<String>,
+    /// The tags in force.
+    tags: Vec<Tag>,
+    /// What it cost.
+    cost_usd: UsdAmount,
+    /// Where the token counts come from.
+    usage_source: String,
+    /// From the first byte in to the last byte out.
+    latency_ms: f64,
+    /// From the first byte in to the first byte out.
+    first_byte_ms: Option<f64>,
+    /// Tokens in disjoint buckets.
+    usage: Usage,
+    /// Agent run.
+    trace_id: Option<String>,
+    /// Thread.
+    conversation_id: Option<String>,
+    /// Every attempt upstream, in order.
+    attempts: Value,
+    /// The decision trace.
+    trace: Option<Value>,
+    /// Price line that was used.
+    price_version: Option<String>,
+    /// Which worker served it.
+    worker_id: String,
+    /// Under which bundle.
+    bundle_revision: i64,
+}
+
+/// Tokens in disjoint buckets.
+#[derive(SimpleObject)]
+struct Usage {
+    /// Input without cached and cache-write tokens.
+    input_tokens: i64,
+    /// Input read from the provider's cache.
+    cached_input_tokens: i64,
+    /// Input written to it.
+    cache_write_tokens: i64,
+    /// Output without reasoning tokens.
+    output_tokens: i64,
+    /// Reasoning tokens.
+    reasoning_tokens: i64,
+}
+
+/// Times are kept in whole microseconds; nobody reckons with what is shown.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds for people: 2^53 µs are 285 years")]
+fn milliseconds(microseconds: i64) -> f64 {
+    microseconds as f64 / 1_000.0
+}
+
+impl From<Row> for RequestLogView {
+    fn from(row: Row) -> Self {
+        let Row {
+            id, org_id: _, time, project_id, project_name, key_id, key_name, surface, requested_model, model, provider, status, error_code, stream,
+            end_user, tags, cost_nano, usage_source, latency_us, first_byte_us, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
+            reasoning_tokens, trace_id, conversation_id, trace, price_version, rates: _, attempts, worker_id, bundle_revision,
+        } = row;
+        Self {
+            id,
+            time,
+            project: NamedReference { id: project_id, name: project_name },
+            key: NamedReference { id: key_id, name: key_name },
+            surface,
+            requested_model,
+            model,
+            provider,
+            status,
+            error_code,
+            stream,
+            end_user,
+            tags: tags_of(&tags),
+            cost_usd: UsdAmount::from_nanos(cost_nano),
+            usage_source,
+            latency_ms: milliseconds(latency_us),
+            first_byte_ms: first_byte_us.map(milliseconds),
+            usage: Usage { input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens },
+            trace_id,
+            conversation_id,
+            attempts,
+            trace,
+            price_version,
+            worker_id,
+            bundle_revision,
+        }
+    }
+}
+
+/// As it is booked, before it can be read from the log.
+impl From<&UsageEvent> for RequestLogView {
+    fn from(event: &UsageEvent) -> Self {
+        let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+        let word = |value: Value| value.as_str().unwrap_or_default().to_owned();
+        let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
+        let named = |named: &policy::event::Named| NamedReference { id: named.id.to_string(), name: named.name.to_string() };
+        Self {
+            id: event.request_id.to_string(),
+            time: event.time,
+            project: named(&event.project),
+            key: named(&event.key),
+            surface: word(json(serde_json::to_value(event.surface))),
+            requested_model: event.requested_model.to_string(),
+            model: event.model.as_ref().map(ToString::to_string),
+            provider: event.provider.as_ref().map(ToString::to_string),
+            status: i64::from(event.status),
+            error_code: event.error_code.as_ref().map(ToString::to_string),
+            stream: event.stream,
+            end_user: event.end_user.as_ref().map(ToString::to_string),
+            tags: tags_of(&json(serde_json::to_value(&event.tags))),
+            cost_usd: event.cost.into(),
+            usage_source: word(json(serde_json::to_value(event.usage_source))),
+            latency_ms: milliseconds(count(event.latency_us)),
+            first_byte_ms: event.first_byte_us.map(|first| milliseconds(count(first))),
+            usage: Usage {
+                input_tokens: count(event.tokens.input),
+                cached_input_tokens: count(event.tokens.cached_input),
+                cache_write_tokens: count(event.tokens.cache_write),
+                output_tokens: count(event.tokens.output),
+                reasoning_tokens: count(event.tokens.reasoning),
+            },
+            trace_id: event.trace_id.as_ref().map(ToString::to_string),
+            conversation_id: event.conversation_id.as_ref().map(ToString::to_string),
+            attempts: json(serde_json::to_value(&event.attempts)),
+            trace: serde_json::from_str(event.trace.get()).ok(),
+            price_version: Some(event.price_version.to_string()).filter(|version| !version.is_empty()),
+            worker_id: event.worker_id.to_string(),
+            bundle_revision: count(event.bundle_revision),
+        }
+    }
+}
+
+/// Which requests; all that is given must hold.
+#[derive(InputObject, Default)]
+struct RequestLogFilter {
+    /// Name or id of the project.
+    project: Option<String>,
+    /// Name, `project/name` or id of the key.
+    key: Option<String>,
+    /// As asked for, as answered, or `provider/model`.
+    model: Option<String>,
+    /// Name of the provider that answered.
+    provider: Option<String>,
+    /// On whose behalf.
+    end_user: Option<String>,
+    /// HTTP status that the caller saw.
+    status: Option<i64>,
+    /// Code of the error that the caller saw.
+    error_code: Option<String>,
+    /// A tag in force.
+    tag: Option<TagFilter>,
+    /// Agent run.
+    trace_id: Option<String>,
+    /// From this instant on.
+    from: Option<DateTime<Utc>>,
+    /// Before this instant.
+    to: Option<DateTime<Utc>>,
+}
+
+/// A tag; with any value where none is given.
+#[derive(InputObject)]
+struct TagFilter {
+    /// The tag.
+    name: String,
+    /// Its value.
+    value: Option<String>,
+}
+
+impl From<RequestLogFilter> for Wanted {
+    fn from(filter: RequestLogFilter) -> Self {
+        let RequestLogFilter { project, key, model, provider, end_user, status, error_code, tag, trace_id, from, to } = filter;
+        Self { project, key, model, provider, end_user, status, error_code, tag: tag.map(|tag| (tag.name, tag.value)), trace_id, from, to }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct RequestLogQuery;
+
+#[Object]
+impl RequestLogQuery {
+    /// Requests, newest first.
+    #[graphql(complexity = "rows(first) * child_complexity")]
+    async fn request_logs(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>, filter: Option<RequestLogFilter>) -> Result<Connection<String, RequestLogView>> {
+        let caller = caller(ctx)?;
+        let scope = caller.reading(Resource::RequestLog)?;
+        let wanted = filter.unwrap_or_default().into();
+        let page = store::request_log::page(caller.database(), scope, &wanted, &page_request(first, after.as_deref())?).await??;
+        Ok(connection(page, cursor_key, RequestLogView::from))
+    }
+
+    /// One request, by the id that the caller was told.
+    async fn request_log(&self, ctx: &Context<'_>, id: ID) -> Result<RequestLogView> {
+        let caller = caller(ctx)?;
+        let scope = caller.reading(Resource::RequestLog)?;
+        let row = store::find::<Entity>(caller.database(), scope, &id).await?;
+        Ok(row.ok_or_else(|| not_found("request"))?.into())
+    }
+}
