@@ -11,7 +11,7 @@ mod announce;
 mod commit;
 mod manifest;
 mod publisher;
-mod rows;
+pub(crate) mod rows;
 mod source;
 
 pub use announce::{AnnounceError, Announcer};

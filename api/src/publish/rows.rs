@@ -35,16 +35,16 @@ impl At<'_> {
     }
 }
 
-pub(super) fn settings(org: &entity::organization::Model) -> Read<policy::source::Settings> {
+pub(crate) fn settings(org: &entity::organization::Model) -> Read<policy::source::Settings> {
     At { resource: "organization", id: &org.id }.json("settings", org.settings.clone())
 }
 
 /// The declared part only; the secret is the caller's business.
-pub(super) fn provider(row: &provider::Model) -> Provider {
+pub(crate) fn provider(row: &provider::Model) -> Provider {
     Provider { name: row.name.clone(), vendor: row.vendor.clone(), base_url: row.base_url.clone(), api_key: None }
 }
 
-pub(super) fn model(row: model::Model, price: Option<model_price::Model>) -> Read<ModelRecord> {
+pub(crate) fn model(row: model::Model, price: Option<model_price::Model>) -> Read<ModelRecord> {
     let model::Model {
         id,
         org_id: _,
@@ -75,14 +75,14 @@ pub(super) fn model(row: model::Model, price: Option<model_price::Model>) -> Rea
     Ok(ModelRecord { id, model, price_version: price.map(|price| price.id).unwrap_or_default() })
 }
 
-pub(super) fn routing_config(row: entity::routing_config::Model, version: routing_config_version::Model) -> Read<RoutingConfigRecord> {
+pub(crate) fn routing_config(row: entity::routing_config::Model, version: routing_config_version::Model) -> Read<RoutingConfigRecord> {
     let at = At { resource: "routing_config", id: &row.id };
     let document = at.json("document", version.document)?;
     let number = u64::try_from(version.number).map_err(|_| at.unreadable("number", None))?;
     Ok(RoutingConfigRecord { version: number, config: RoutingConfig { slug: row.slug, document }, id: row.id })
 }
 
-pub(super) fn project(row: project::Model) -> Read<ProjectRecord> {
+pub(crate) fn project(row: project::Model) -> Read<ProjectRecord> {
     let project::Model { id, org_id: _, name, tags, settings, entry_policy, version: _, created_at: _, updated_at: _ } = row;
     let at = At { resource: "project", id: &id };
     let settings: ProjectSettings = at.json("settings", settings)?;
@@ -92,7 +92,7 @@ pub(super) fn project(row: project::Model) -> Read<ProjectRecord> {
 }
 
 /// `owner` is the e-mail address of `owner_user_id`.
-pub(super) fn key(row: proxy_key::Model, owner: Option<String>) -> Read<KeyRecord> {
+pub(crate) fn key(row: proxy_key::Model, owner: Option<String>) -> Read<KeyRecord> {
     let proxy_key::Model {
         id,
         org_id: _,
@@ -125,7 +125,7 @@ pub(super) fn key(row: proxy_key::Model, owner: Option<String>) -> Read<KeyRecor
 }
 
 /// A budget in the organization's own time zone leaves its zone out, as its source did.
-pub(super) fn budget(row: budget::Model, organization_zone: &str) -> Read<BudgetRecord> {
+pub(crate) fn budget(row: budget::Model, organization_zone: &str) -> Read<BudgetRecord> {
     let budget::Model {
         id,
         org_id: _,
