@@ -14,7 +14,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM ${PROGRAMS} AS programs
 
 FROM debian:bookworm-slim AS runtime
-RUN useradd --uid 10001 --create-home --home-dir /var/lib/modelux modelux
+# /enrolment: where a deployment may pass the workers' token from one to the others.
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/modelux modelux && install --directory --owner 10001 /enrolment
 COPY --from=programs /programs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY docker/ready /usr/local/bin/modelux-ready
 COPY --from=programs /programs/modelux /programs/modelux-api /usr/local/bin/

@@ -1,13 +1,14 @@
 //! Measurements that print the project's table of figures. One program, so that it links once: the mock provider, the bare
 //! proxy and the load generator are subcommands, and `run` starts them (and nginx, and the worker) as processes of their own.
 //!
-//! How it measures is in `README.md` beside this crate. It leaves the project's own code alone: what is measured are the
-//! built programs, through their public interfaces.
+//! How it measures is in `README.md` beside this crate. What is measured are the built programs, through their public
+//! interfaces; only the nanoseconds of a decision come from calling the worker's code.
 
 mod accounting;
 mod bare_pingora;
 mod clock;
 mod contestant;
+mod decision;
 mod load;
 mod mock_upstream;
 mod process;
@@ -39,6 +40,8 @@ enum Command {
     MockUpstream(mock_upstream::MockOptions),
     /// Proxy with Pingora and nothing else.
     BarePingora(bare_pingora::BareOptions),
+    /// Time policy and budgets inside a worker's own code.
+    Decision(decision::DecisionOptions),
     /// Send load and print what it found as JSON.
     Load(load::LoadOptions),
 }
@@ -48,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::Run(options) => run::run(&options),
         Command::MockUpstream(options) => mock_upstream::run(&options),
         Command::BarePingora(options) => bare_pingora::run(options),
+        Command::Decision(options) => decision::run(options),
         Command::Load(options) => load::run(&options),
     }
 }

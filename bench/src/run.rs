@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::contestant::{Baseline, Contestant, Fleet, FleetOptions, Mock, Programs};
 use crate::process::{self, Starter};
 use crate::progress::Progress;
-use crate::section::{Bench, latency, ledger, memory, ready, throughput};
+use crate::section::{Bench, decision, enforcement, latency, ledger, memory, ready, throughput};
 
 /// Loaded beside the one that is used.
 const IDLE_KEYS: usize = 10_000;
@@ -23,13 +23,15 @@ enum Section {
     Memory,
     Throughput,
     Latency,
+    Decision,
     Ledger,
+    Enforcement,
 }
 
 impl Section {
     /// Whether it is about the worker alone.
     fn needs_fleet(self) -> bool {
-        matches!(self, Self::Ready | Self::Memory | Self::Ledger)
+        !matches!(self, Self::Throughput | Self::Latency)
     }
 }
 
@@ -114,8 +116,12 @@ fn measure(options: &RunOptions, starter: &Starter<'_>, programs: &Programs, dir
         let with_direct: Vec<Contestant> = std::iter::once(mock.contestant()).chain(proxies).collect();
         add("Added latency at 500 requests a second", latency::measure(&bench, &with_direct)?.table()?);
     }
-    if let Some(fleet) = fleet.as_ref().filter(|_| sections.contains(&Section::Ledger)) {
-        add("Usage events", ledger::measure(&bench, fleet)?.table());
+    if let Some(fleet) = fleet.take() {
+        after_load(&bench, &sections, fleet, &mut add)?;
+    }
+    if sections.contains(&Section::Enforcement) {
+        let setting = enforcement::Setting { programs, directory, mock: mock.address, slow_mock: slow_mock.address };
+        add("From mutation to enforcement", enforcement::measure(&bench, &setting)?.table());
     }
     Ok(text)
 }
@@ -136,6 +142,17 @@ fn before_load(
     Ok(())
 }
 
+/// What may leave the worker with a full ledger and spent budgets. Ends the fleet.
+fn after_load(bench: &Bench<'_>, sections: &BTreeSet<Section>, fleet: Fleet<'_>, add: &mut impl FnMut(&str, String)) -> anyhow::Result<()> {
+    if sections.contains(&Section::Decision) {
+        add("Decision", decision::measure(bench, &fleet)?);
+    }
+    if sections.contains(&Section::Ledger) {
+        add("Usage events", ledger::measure(bench, &fleet)?.table());
+    }
+    Ok(())
+}
+
 fn steps(options: &RunOptions, sections: &BTreeSet<Section>) -> usize {
     let proxies = if options.baselines { 2 } else { 3 };
     let of = |section: &Section| match section {
@@ -143,7 +160,9 @@ fn steps(options: &RunOptions, sections: &BTreeSet<Section>) -> usize {
         Section::Memory => memory::STEPS,
         Section::Throughput => throughput::steps(options.rounds, proxies),
         Section::Latency => latency::steps(options.rounds, proxies + 1),
+        Section::Decision => decision::STEPS,
         Section::Ledger => ledger::STEPS,
+        Section::Enforcement => enforcement::STEPS,
     };
     sections.iter().map(of).sum::<usize>() + usize::from(!options.baselines)
 }

@@ -1,5 +1,7 @@
 //! What is measured, a section of the printed table each.
 
+pub(crate) mod decision;
+pub(crate) mod enforcement;
 pub(crate) mod latency;
 pub(crate) mod ledger;
 pub(crate) mod memory;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Contestant, Name, answers, manifest, wait_until_ready};
 use crate::clock;
+use crate::decision::DecisionReport;
 use crate::load::{Connection, RequestText, Shape};
 use crate::process::{Placement, Process, Program, Starter, free_address};
 
@@ -150,6 +151,20 @@ impl<'a> Fleet<'a> {
         Ok(Contestant { model: SLOW_MODEL.to_owned(), ..self.contestant()? })
     }
 
+    /// What policy and budgets cost without a request around them, in a process that joins as a second worker.
+    pub(crate) fn decision(&self) -> anyhow::Result<DecisionReport> {
+        let path = std::env::current_exe()?;
+        let (control_url, token) = (self.credential("/api_url")?, self.credential("/worker_token")?);
+        let data = self.directory.join("decision");
+        let arguments = [
+            ["decision", "--control-url"].as_slice(),
+            &[&control_url, "--worker-token", &token, "--key", &self.key, "--model", MODEL, "--data-dir", &data.to_string_lossy()],
+        ];
+        let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
+        let program = Program { path: path.as_os_str(), arguments, environment: Vec::new(), placement: Placement::Measured };
+        Ok(serde_json::from_str(&self.starter.output("bench decision", program)?)?)
+    }
+
     /// Asks the control plane and returns `data`.
     pub(crate) fn query(&self, query: &str, variables: &Value) -> anyhow::Result<Value> {
         let url = self.credential("/api_url")?;
@@ -171,13 +186,11 @@ fn start_control(
     address: SocketAddr,
     redis: Option<&str>,
 ) -> anyhow::Result<Process> {
-    let proxy = free_address()?;
-    let path = programs.path("modelux");
+    let path = programs.path("modelux-api");
     let data = data.to_string_lossy();
-    let arguments = ["up", "--no-demo", "--data-dir", &data, "--api-listen", &address.to_string(), "--proxy-listen", &proxy.to_string()];
+    let arguments = ["serve", "--no-demo", "--data-dir", &data, "--api-listen", &address.to_string()].map(str::to_owned).to_vec();
     let environment = redis.map(|url| ("MODELUX_REDIS_URL".to_owned(), url.to_owned())).into_iter().collect();
-    let arguments = arguments.map(str::to_owned).to_vec();
-    starter.start("modelux-up", Program { path: path.as_os_str(), arguments, environment, placement: Placement::Beside })
+    starter.start("modelux-api", Program { path: path.as_os_str(), arguments, environment, placement: Placement::Beside })
 }
 
 /// Applies the manifest and returns the key that was made for the load.
