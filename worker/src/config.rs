@@ -51,6 +51,8 @@ pub struct WorkerConfig {
     pub otlp_endpoint: Option<Url>,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Which log lines are written, in the form of `tracing`'s filters; absent: `info`.
+    pub log_filter: Option<String>,
     /// Name for people; absent: the listener's address.
     pub name: Option<String>,
     /// What a request may take.
@@ -135,6 +137,7 @@ impl WorkerConfig {
             redis_url: None,
             otlp_endpoint: None,
             log_format: LogFormat::default(),
+            log_filter: None,
             name: None,
             limits: Limits::default(),
             link: LinkTimes::default(),

@@ -12,6 +12,7 @@
 //!
 //! Leaves out: what is in an event. One process owns the directory, by a lock that ends with the process.
 
+mod deliver;
 mod record;
 mod recovery;
 mod segment;

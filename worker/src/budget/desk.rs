@@ -31,7 +31,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often the line is looked at while somebody waits.
 const LOOK: Duration = Duration::from_millis(20);
 /// Room for the answer to be dealt out after a deadline has passed.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_millis(500);
+/// A worker that has just started is about to be enrolled: requests wait for that rather than being refused.
+const STARTING_MS: u64 = 5_000;
+const ENROLMENT_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a request leaves the line without money.
 #[derive(Debug)]
@@ -317,7 +320,14 @@ impl Budgets {
     }
 
     async fn lease(&self, wants: Vec<LeaseWant>) -> Result<Vec<AccountStatus>, LinkError> {
-        let identity = self.enrolment.live().ok_or(LinkError::NotEnrolled)?;
+        let identity = match self.enrolment.live() {
+            Some(identity) => identity,
+            None if self.now_ms() < STARTING_MS => {
+                let enrolled = tokio::time::timeout(ENROLMENT_WAIT, self.enrolment.wait_live()).await;
+                enrolled.map_err(|_| LinkError::NotEnrolled)?
+            }
+            None => return Err(LinkError::NotEnrolled),
+        };
         let call = LeaseCall { worker_id: identity.worker_id.clone(), incarnation: identity.incarnation, wants };
         let reply = self.link.lease(&call).await?;
         let matches = reply.accounts.len() == call.wants.len()

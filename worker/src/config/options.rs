@@ -15,7 +15,18 @@ use url::Url;
 use super::{LogFormat, WorkerConfig};
 
 /// Keys of a shared file that only the control plane has.
-const CONTROL_PLANE_KEYS: &[&str] = &["api_listen", "database_url", "master_key", "master_key_file", "no_demo", "public_url", "proxy_url"];
+const CONTROL_PLANE_KEYS: &[&str] = &[
+    "api_listen",
+    "database_url",
+    "graphiql",
+    "master_key",
+    "master_key_file",
+    "no_demo",
+    "previous_master_keys",
+    "proxy_url",
+    "request_timeout_ms",
+    "trusted_proxies",
+];
 
 /// Why a worker can't be configured.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +95,10 @@ pub struct WorkerOptions {
     #[arg(long, env = "MODELUX_LOG_FORMAT", value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
+    /// Which log lines are written, such as `info,worker=debug`
+    #[arg(long, env = "MODELUX_LOG_FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_filter: Option<String>,
     /// Name for people
     #[arg(long, env = "MODELUX_NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,6 +232,7 @@ impl WorkerOptions {
         config.redis_url = self.redis_url.filter(|url| !url.is_empty()).map(SecretString::from);
         config.otlp_endpoint = self.otlp_endpoint;
         config.log_format = self.log_format.unwrap_or_default();
+        config.log_filter = self.log_filter;
         config.name = self.name;
 
         let limits = &mut config.limits;

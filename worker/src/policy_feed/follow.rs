@@ -17,6 +17,8 @@ use crate::link::{Identity, LinkError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// An answer without news that comes sooner was not held back.
+const AT_ONCE: Duration = Duration::from_millis(20);
 /// How long a bundle that was refused is not looked at again, unless a newer one comes.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 /// How long a bundle that could not be fetched is not looked at again.
@@ -93,7 +95,9 @@ impl Policies {
             self.failed.lock().insert(org_id.to_owned(), (revision, again));
             tracing::error!(org.id = %org_id, bundle.revision = revision, error = %chain(&error), "bundle is not in force; the one before stays");
             if refused {
-                self.acknowledge(identity, org_id, revision, String::new(), 0, Some(chain(&error))).await;
+                let error = Some(chain(&error));
+                let (worker_id, org_id) = (identity.worker_id.clone(), org_id.to_owned());
+                self.acknowledge(Ack { worker_id, org_id, revision, digest: String::new(), lag_ms: 0, error }).await;
             }
         }
     }
@@ -120,8 +124,9 @@ impl Policies {
         let lag_ms = u64::try_from(clock::now().signed_duration_since(created_at).num_milliseconds()).unwrap_or(0);
         tracing::info!(org.id = %org_id, bundle.revision = envelope.revision, lag_ms, "bundle is in force");
         self.failed.lock().remove(org_id);
-        let (revision, digest) = (envelope.revision, envelope.digest.clone());
-        tokio::join!(self.acknowledge(identity, org_id, revision, digest, lag_ms, None), self.keep(envelope));
+        let (worker_id, org_id) = (identity.worker_id.clone(), org_id.to_owned());
+        let ack = Ack { worker_id, org_id, revision: envelope.revision, digest: envelope.digest.clone(), lag_ms, error: None };
+        tokio::join!(self.acknowledge(ack), self.keep(envelope));
         Ok(())
     }
 
@@ -134,11 +139,10 @@ impl Policies {
         }
     }
 
-    async fn acknowledge(&self, identity: &Identity, org_id: &str, revision: u64, digest: String, lag_ms: u64, error: Option<String>) {
-        let ack = Ack { worker_id: identity.worker_id.clone(), org_id: org_id.to_owned(), revision, digest, lag_ms, error };
+    async fn acknowledge(&self, ack: Ack) {
         if let Err(error) = self.link.acknowledge(&ack).await {
             // The next heartbeat says which revision is in force as well.
-            tracing::debug!(org.id = %org_id, error = %error, "bundle could not be acknowledged");
+            tracing::debug!(org.id = %ack.org_id, error = %error, "bundle could not be acknowledged");
         }
     }
 
@@ -180,6 +184,7 @@ impl Policies {
         let known = self.fleet.load().revisions();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(0);
         let query = FeedQuery { worker_id: worker_id.to_owned(), known, wait_ms };
+        let asked_at = clock::instant();
         let feed = tokio::select! {
             feed = self.link.feed(&query) => feed?,
             // Whatever was being waited for, the question is another one now.
@@ -189,6 +194,11 @@ impl Policies {
         self.forget(&feed.gone);
         for (org_id, revision) in &feed.changed {
             self.want(org_id, *revision);
+        }
+        let at_once = clock::instant().saturating_duration_since(asked_at) < AT_ONCE;
+        if feed.changed.is_empty() && feed.gone.is_empty() && wait_ms > 0 && at_once {
+            // It should have waited; this worker does not turn that into a storm of questions.
+            tokio::time::sleep(FIRST_PAUSE).await;
         }
         if !feed.changed.is_empty() {
             // Until these are in force the next question would be answered the same way at once.

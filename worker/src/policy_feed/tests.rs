@@ -220,3 +220,84 @@ async fn a_worker_that_is_not_known_any_more_enrols_again() {
     assert_eq!(running.attached.enrolment.live().unwrap().worker_id, first.worker_id);
     running.stop().await;
 }
+
+/// A Redis server of this test, on a port of its own.
+struct Redis {
+    port: u16,
+    process: std::process::Child,
+}
+
+impl Redis {
+    fn start(port: u16) -> Self {
+        let process = std::process::Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("redis-server is installed (`make test` sees to that)");
+        Self { port, process }
+    }
+
+    async fn connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        for _ in 0..500 {
+            if let Ok(connection) = client.get_multiplexed_async_connection().await {
+                return connection;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("redis did not start within 5 s");
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+async fn announce(redis: &Redis, envelope: &Envelope) {
+    let mut connection = redis.connection().await;
+    let key = format!("modelux:bundle:{}:{}", envelope.org_id, envelope.revision);
+    let rung = policy::link::Doorbell { org_id: envelope.org_id.clone(), revision: envelope.revision };
+    let mut pipe = redis::pipe();
+    pipe.set(key, serde_json::to_vec(envelope).unwrap()).ignore();
+    pipe.publish("modelux:bundles", serde_json::to_vec(&rung).unwrap()).ignore();
+    pipe.query_async::<()>(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_doorbell_is_followed_and_where_it_stops_the_feed_is() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let redis = Redis::start(port);
+    drop(redis.connection().await);
+    let running = Running::start(dir.path(), &plane, |config| {
+        config.redis_url = Some(format!("redis://127.0.0.1:{port}").into());
+        // So late that nothing but the doorbell can be what told.
+        config.link.heartbeat_interval = Duration::from_secs(60);
+        config.link.feed_wait = Duration::from_secs(60);
+    });
+    let policies = Arc::clone(&running.attached.policies);
+    until("doorbell connected", || policies.follows_redis()).await;
+    // Known to Redis only: the control plane itself has no such bundle.
+    announce(&redis, &Envelope::seal(&bundle("org_1", 1, 'a'), &plane.signing).unwrap()).await;
+    until("in force", || running.revision("org_1") == Some(1)).await;
+
+    // A forged bundle on Redis is not used; the control plane's own is.
+    let stranger = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+    plane.publish_silently(Envelope::seal(&bundle("org_1", 2, 'b'), &plane.signing).unwrap());
+    announce(&redis, &Envelope::seal(&bundle("org_1", 2, 'f'), &stranger).unwrap()).await;
+    until("the genuine one in force", || policies.current().find(&hash('b')).is_some()).await;
+
+    drop(redis);
+    until("doorbell gone", || !policies.follows_redis()).await;
+    plane.publish(Envelope::seal(&bundle("org_1", 3, 'c'), &plane.signing).unwrap());
+    until("in force over the feed", || running.revision("org_1") == Some(3)).await;
+
+    let redis = Redis::start(port);
+    until("doorbell back", || policies.follows_redis()).await;
+    announce(&redis, &Envelope::seal(&bundle("org_1", 4, 'd'), &plane.signing).unwrap()).await;
+    until("in force", || running.revision("org_1") == Some(4)).await;
+    running.stop().await;
+}

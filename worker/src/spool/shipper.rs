@@ -15,19 +15,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use policy::link::Booked;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::recovery::OldSegment;
 use super::record::{self, Found, Kind};
 use super::segment::{ACKNOWLEDGED_AT, Live, Segment};
+use super::deliver::deliver;
 use super::{Place, Spool};
 use crate::link::ControlPlane;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the rest may take once shutdown was asked for.
 const LAST_CALL: Duration = Duration::from_secs(5);
 /// How often to look for events when nobody woke the shipper.
@@ -384,85 +380,5 @@ impl Tracked {
                 }
             }
         }
-    }
-}
-
-/// Ships `lines` until the control plane has answered for every one of them.
-async fn deliver(spool: &Spool, link: &dyn ControlPlane, lines: &[Bytes]) {
-    let mut parts = vec![lines];
-    while let Some(part) = parts.pop() {
-        match ship(spool, link, part).await {
-            Ok(answer) => note_answer(spool, part, &answer).await,
-            // One bad event must not hold up the others: halves, until it is alone.
-            Err(reason) => match part.split_at_checked(part.len() / 2) {
-                Some((first, second)) if !first.is_empty() => parts.extend([second, first]),
-                _ => {
-                    if let Some(line) = part.first() {
-                        keep_refused(spool, line.clone(), reason).await;
-                    }
-                }
-            },
-        }
-    }
-}
-
-/// Ships one batch, again and again until there is an answer; an error says why the batch as it is will never be taken.
-async fn ship(spool: &Spool, link: &dyn ControlPlane, lines: &[Bytes]) -> Result<Booked, String> {
-    let body = Bytes::from(lines.join(&b'\n'));
-    let mut pause = FIRST_PAUSE;
-    let mut told = false;
-    loop {
-        match link.ship(body.clone()).await {
-            Ok(booked) => return Ok(booked),
-            Err(error) if error.is_about_the_message() => return Err(error.to_string()),
-            Err(error) => {
-                spool.figures.failed_batches.fetch_add(1, Ordering::Relaxed);
-                if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(error = %error, events = lines.len(), "usage events can't be shipped now, trying again");
-                }
-                tokio::time::sleep(pause).await;
-                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-            }
-        }
-    }
-}
-
-async fn note_answer(spool: &Spool, lines: &[Bytes], answer: &Booked) {
-    spool.figures.booked.fetch_add(u64::from(answer.booked), Ordering::Relaxed);
-    spool.figures.repeated.fetch_add(u64::from(answer.repeated), Ordering::Relaxed);
-    for refused in &answer.refused {
-        let line = usize::try_from(refused.line).ok().and_then(|line| lines.get(line));
-        if let Some(line) = line {
-            keep_refused(spool, line.clone(), refused.reason.clone()).await;
-        }
-    }
-}
-
-/// An event that was refused for good, as it is kept.
-#[derive(Serialize)]
-struct RefusedFile<'a> {
-    reason: &'a str,
-    event: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct EventId {
-    id: String,
-}
-
-async fn keep_refused(spool: &Spool, line: Bytes, reason: String) {
-    let count = spool.figures.refused.fetch_add(1, Ordering::Relaxed);
-    let id = serde_json::from_slice::<EventId>(&line).ok().map(|event| event.id);
-    // An id is letters, digits and an underscore; anything else does not become a path.
-    let name = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
-    let name = name.unwrap_or_else(|| format!("unnamed-{count}"));
-    tracing::error!(event.id = %name, reason = %reason, "usage event was refused for good; it is kept on this worker's disk");
-    let path = spool.dir.join("refused").join(format!("{name}.json"));
-    let kept = tokio::task::spawn_blocking(move || {
-        let event = serde_json::from_slice::<&RawValue>(&line).ok();
-        std::fs::write(path, serde_json::to_vec(&RefusedFile { reason: &reason, event })?)
-    });
-    if let Ok(Err(error)) = kept.await {
-        tracing::error!(event.id = %name, error = %error, "refused usage event can't be kept");
     }
 }
