@@ -1,3 +1,8 @@
 //! The control plane, through its interface and, where the tables themselves are the subject, its database.
 
+mod contract;
+mod mutations;
+mod paging;
 mod schema;
+mod statements;
+mod subscriptions;

@@ -138,7 +138,7 @@ fn serve(address: SocketAddr, database_url: &str, directory: &Scratch, options: 
     if let Some(url) = &options.redis_url {
         serve.env("MODELUX_REDIS_URL", url);
     }
-    serve.envs(options.environment.iter().map(|(name, value)| (name, value)));
+    serve.env("MODELUX_NO_DEMO", "true").envs(options.environment.iter().map(|(name, value)| (name, value)));
     serve
 }
 

@@ -106,3 +106,9 @@ async fn message(from: &mut BufReader<OwnedReadHalf>, typed: bool) -> std::io::R
     from.read_exact(&mut bytes[start..]).await?;
     Ok((kind.unwrap_or(0), bytes))
 }
+
+/// A number that no other call has got, in this process or another.
+pub fn unique_number() -> String {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{}{number:04}", std::process::id())
+}
