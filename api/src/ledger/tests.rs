@@ -1,4 +1,5 @@
 mod booking;
+mod concurrency;
 mod escrow;
 mod interleaving;
 mod world;
