@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::up::UpArguments;
+
 /// Governs a company's LLM traffic
 #[derive(Debug, Parser)]
 #[command(name = "modelux", version, disable_help_subcommand = true)]
@@ -14,6 +16,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run control plane and one worker, with everything they keep in one directory
+    Up(UpArguments),
     /// Show what a manifest would change (exit code 0: nothing, 2: something, 1: error)
     Plan(PlanArguments),
     /// Make it what a manifest says, all or nothing
@@ -22,6 +26,9 @@ pub(crate) enum Command {
     Export(ExportArguments),
     /// Show how the decision about one request came about
     Explain(ExplainArguments),
+    /// Prove the audit chain
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Work on manifests without a control plane
     #[command(subcommand)]
     Policy(PolicyCommand),

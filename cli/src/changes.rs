@@ -51,8 +51,9 @@ pub(crate) struct FieldChange {
 pub(crate) struct Outcome {
     /// In order.
     pub(crate) changes: Vec<Change>,
-    /// Revision of the organization: after an apply the new one, otherwise the one that was compared with.
-    pub(crate) revision: u64,
+    /// The bundle in force after an apply; a plan makes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revision: Option<u64>,
     /// Secrets of new keys, by `project/key`; shown once.
     pub(crate) created_keys: BTreeMap<String, String>,
 }
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn the_outcome_has_the_shape_of_the_contract() {
         let created_keys = BTreeMap::from([("support/ci".to_owned(), "mlx_sk_x".to_owned())]);
-        let outcome = serde_json::to_value(Outcome { changes: changes(), revision: 7, created_keys }).unwrap();
+        let outcome = serde_json::to_value(Outcome { changes: changes(), revision: Some(7), created_keys }).unwrap();
         assert_eq!(outcome["revision"], 7);
         assert_eq!(outcome["created_keys"]["support/ci"], "mlx_sk_x");
         assert_eq!(outcome["changes"][2], json!({"action": "delete", "resource": "proxy_key", "name": "support/old"}));

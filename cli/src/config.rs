@@ -7,12 +7,15 @@ mod credentials;
 
 use std::path::{Path, PathBuf};
 
+use api::config::ApiOptions;
 use figment::Figment;
-use figment::providers::{Format as _, Toml};
+use figment::providers::{Format as _, Serialized, Toml};
+use figment::value::Dict;
 use serde::Deserialize;
 use url::Url;
+use worker::config::WorkerOptions;
 
-pub(crate) use credentials::{Credentials, CredentialsError};
+pub(crate) use credentials::{Credentials, CredentialsError, Demo, FILE as CREDENTIALS};
 
 use crate::arguments::TargetArguments;
 
@@ -57,36 +60,43 @@ pub(crate) enum ConfigError {
     Credentials(#[from] CredentialsError),
 }
 
-/// Keys of the TOML file.
+/// Keys of the TOML file that the asking commands have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct ConfigFile {
-    /// Control plane.
-    pub(crate) url: Option<Url>,
-    /// Management key.
-    pub(crate) token: Option<String>,
-    /// Data directory of `up`.
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Where `up` serves the control plane.
-    pub(crate) api_listen: Option<std::net::SocketAddr>,
-    /// Where `up` serves callers.
-    pub(crate) proxy_listen: Option<std::net::SocketAddr>,
-    /// Whether `up` leaves the demo project out.
-    pub(crate) no_demo: Option<bool>,
+struct ConfigFile {
+    url: Option<Url>,
+    token: Option<String>,
+    data_dir: Option<PathBuf>,
 }
 
 impl ConfigFile {
     /// Reads the file at `path`, or at `MODELUX_CONFIG`; without either, nothing is configured.
-    pub(crate) fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
+    fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let from_variable = variable("MODELUX_CONFIG").map(PathBuf::from);
         let Some(path) = path.map(Path::to_owned).or(from_variable) else { return Ok(Self::default()) };
-        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        Self::parse(&text).map_err(|source| ConfigError::Invalid { path, source })
+        Self::parse(&read_text(&path)?).map_err(|source| ConfigError::Invalid { path, source })
     }
 
+    /// The same file may hold the options of both planes; what neither of them nor this tool knows is an error.
     fn parse(text: &str) -> Result<Self, Box<figment::Error>> {
-        Figment::from(Toml::string(text)).extract().map_err(Box::new)
+        let mut keys: Dict = Figment::from(Toml::string(text)).extract()?;
+        keys.retain(|key, value| {
+            let alone = || Figment::from(Serialized::default(key, value.clone()));
+            let ours = matches!(key.as_str(), "url" | "token" | "data_dir");
+            ours || (alone().extract::<ApiOptions>().is_err() && alone().extract::<WorkerOptions>().is_err())
+        });
+        Ok(Figment::from(Serialized::defaults(keys)).extract()?)
     }
+}
+
+/// Whether the TOML file at `path` has this key.
+pub(crate) fn file_has(path: Option<&Path>, key: &str) -> Result<bool, ConfigError> {
+    let Some(path) = path else { return Ok(false) };
+    Ok(Figment::from(Toml::string(&read_text(path)?)).contains(key))
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// A control plane and a key for it.
@@ -188,7 +198,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_of_the_file_are_errors() {
-        assert!(ConfigFile::parse("data_dir = \"x\"\nno_demo = true\n").is_ok());
+        assert!(ConfigFile::parse("data_dir = \"x\"\nno_demo = true\nthreads = 2\n").is_ok());
         assert!(ConfigFile::parse("datadir = \"x\"\n").unwrap_err().to_string().contains("datadir"));
     }
 }

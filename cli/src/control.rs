@@ -115,8 +115,12 @@ impl ControlPlane {
     /// Runs one GraphQL document.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, document: &str, variables: Value) -> Result<T, ControlError> {
         let unreachable = |source: reqwest::Error| ControlError::Unreachable { url: self.endpoint.clone(), source: source.without_url() };
-        let request =
-            self.http.post(self.endpoint.clone()).bearer_auth(&self.token).json(&json!({"query": document, "variables": variables}));
+        let request = self
+            .http
+            .post(self.endpoint.clone())
+            .bearer_auth(&self.token)
+            .header("x-modelux-origin", "cli")
+            .json(&json!({"query": document, "variables": variables}));
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(unreachable)?;

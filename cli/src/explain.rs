@@ -9,28 +9,35 @@ use serde_json::{Value, json};
 
 use crate::arguments::{ExplainArguments, Format};
 use crate::config::Target;
-use crate::control::ControlPlane;
+use crate::control::{ControlError, ControlPlane};
 use crate::output::{self, Progress};
 
 const EXPLAIN: &str = "query explain($id: ID!) { requestLog(id: $id) {
   id time project { name } key { name } surface requestedModel model provider status errorCode stream endUser tags { name value }
-  costUsd usageSource latencyMs firstByteMs
-  usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens } trace } }";
+  costUsd usageSource latencyMs firstByteMs attempts
+  usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens } trace bundleRevision workerId } }";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ExplainAnswer {
-    request_log: Option<Value>,
+    request_log: Value,
 }
 
 /// Prints the decision.
 pub(crate) async fn explain(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let control = ControlPlane::new(Target::find(&arguments.target)?)?;
     let progress = Progress::of("looking");
-    let answer: ExplainAnswer = control.ask(EXPLAIN, json!({"id": arguments.request_id})).await?;
+    let answer = control.ask::<ExplainAnswer>(EXPLAIN, json!({"id": arguments.request_id})).await;
     drop(progress);
-    let Some(entry) = answer.request_log else {
-        anyhow::bail!("there is no log entry for request `{}`; entries appear about a second after the request ends", arguments.request_id);
+    let entry = match answer {
+        Ok(answer) => answer.request_log,
+        Err(ControlError::Refused(refusal)) if refusal.code.as_deref() == Some("NOT_FOUND") => {
+            anyhow::bail!(
+                "there is no log entry for request `{}`; entries appear about a second after the request ends",
+                arguments.request_id
+            )
+        }
+        Err(error) => return Err(error.into()),
     };
     match arguments.output {
         Format::Json => output::line(entry)?,

@@ -8,6 +8,7 @@
 //! Leaves out: rules of its own. Whatever is decided here would be decided differently by the planes some day.
 
 mod arguments;
+mod audit;
 mod changes;
 mod config;
 mod control;
@@ -17,10 +18,11 @@ mod manifest;
 mod output;
 mod plan;
 mod policy_check;
+mod up;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command, PolicyCommand};
+use arguments::{Arguments, AuditCommand, Command, PolicyCommand};
 use clap::Parser as _;
 
 /// Runs the command that this process was started with.
@@ -44,10 +46,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         anyhow::bail!("TLS can't be set up");
     }
     match command {
+        Command::Up(arguments) => up::up(&arguments),
         Command::Plan(arguments) => wait(plan::plan(&arguments)),
         Command::Apply(arguments) => wait(plan::apply(&arguments)),
         Command::Export(arguments) => wait(export::export(&arguments)),
         Command::Explain(arguments) => wait(explain::explain(&arguments)),
+        Command::Audit(AuditCommand::Verify(arguments)) => wait(audit::verify(&arguments)),
         Command::Policy(PolicyCommand::Check(arguments)) => Ok(policy_check::check(&arguments)),
         Command::Version => {
             output::line(concat!("modelux ", env!("CARGO_PKG_VERSION")))?;

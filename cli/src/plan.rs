@@ -20,13 +20,14 @@ use crate::policy_check::report;
 
 /// There is something to do.
 const CHANGES: u8 = 2;
+const UNCHANGED: &str = "No changes: everything is as the manifest says.";
 
 const PLAN: &str = "query planManifest($manifest: JSON!, $prune: Boolean!) {
-  planManifest(manifest: $manifest, prune: $prune) { changes { action resource name fields { field before after } } revision } }";
+  planManifest(manifest: $manifest, prune: $prune) { changes { action resource name fields { field before after } } } }";
 
 const APPLY: &str = "mutation applyManifest($manifest: JSON!, $prune: Boolean!) {
   applyManifest(manifest: $manifest, prune: $prune) {
-    changes { action resource name fields { field before after } } revision createdKeys { key secret } } }";
+    changes { action resource name fields { field before after } } revision createdKeys { name secret } } }";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,21 +45,22 @@ struct ApplyAnswer {
 #[serde(rename_all = "camelCase")]
 struct Manifested {
     changes: Vec<Change>,
-    revision: u64,
+    #[serde(default)]
+    revision: Option<u64>,
     #[serde(default)]
     created_keys: Vec<CreatedKey>,
 }
 
 #[derive(Deserialize)]
 struct CreatedKey {
-    key: String,
+    name: String,
     secret: String,
 }
 
 impl From<Manifested> for Outcome {
     fn from(manifested: Manifested) -> Self {
         let Manifested { changes, revision, created_keys } = manifested;
-        let created_keys: BTreeMap<String, String> = created_keys.into_iter().map(|CreatedKey { key, secret }| (key, secret)).collect();
+        let created_keys: BTreeMap<String, String> = created_keys.into_iter().map(|CreatedKey { name, secret }| (name, secret)).collect();
         Self { changes, revision, created_keys }
     }
 }
@@ -124,7 +126,7 @@ pub(crate) async fn plan(arguments: &PlanArguments) -> anyhow::Result<ExitCode> 
     };
     match arguments.output {
         Format::Json => output::line(serde_json::to_string(&outcome)?)?,
-        Format::Text if outcome.changes.is_empty() => output::line("No changes: everything is as the manifest says.")?,
+        Format::Text if outcome.changes.is_empty() => output::line(UNCHANGED)?,
         Format::Text => output::line(changes::render(&outcome.changes, console::colors_enabled()))?,
     }
     Ok(if outcome.changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
@@ -161,10 +163,12 @@ fn print_applied(outcome: &Outcome, format: Format) -> anyhow::Result<()> {
         return Ok(output::line(serde_json::to_string(outcome)?)?);
     }
     if outcome.changes.is_empty() {
-        return Ok(output::line(format_args!("No changes: everything is as the manifest says, at revision {}.", outcome.revision))?);
+        return Ok(output::line(UNCHANGED)?);
     }
     output::line(changes::render(&outcome.changes, console::colors_enabled()))?;
-    output::line(format_args!("Applied as revision {}.", outcome.revision))?;
+    if let Some(revision) = outcome.revision {
+        output::line(format_args!("Applied as revision {revision}."))?;
+    }
     if !outcome.created_keys.is_empty() {
         output::line("New keys, shown this once:")?;
     }

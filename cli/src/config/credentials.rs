@@ -1,7 +1,7 @@
 //! `credentials.json`: what `modelux up` tells whoever may read its data directory.
 //!
-//! Promises: mode 0600; it appears whole or not at all; written on the first start and kept on later ones, except for the two
-//! addresses, which follow the listeners.
+//! Promises: mode 0600; it appears whole or not at all; written on the first start and kept on later ones, except for
+//! the two addresses, which follow the listeners.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -85,14 +85,6 @@ impl Credentials {
         serde_json::from_str(&text).map_err(|source| CredentialsError::Malformed { path, source })
     }
 
-    /// The same, or none where no start has written it yet.
-    pub(crate) fn read_if_there(directory: &Path) -> Result<Option<Self>, CredentialsError> {
-        match Self::read(directory) {
-            Err(CredentialsError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some),
-        }
-    }
-
     /// Writes the file of `directory`.
     pub(crate) fn write(&self, directory: &Path) -> Result<(), CredentialsError> {
         let path = directory.join(FILE);
@@ -136,11 +128,6 @@ mod tests {
         let path = directory.path().join(FILE);
         assert_eq!(std::fs::read_to_string(&path).unwrap().trim_end(), text);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(Credentials::read_if_there(directory.path()).unwrap().is_some_and(|read| read == credentials));
-    }
-
-    #[test]
-    fn a_first_start_finds_none() {
-        assert!(Credentials::read_if_there(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+        assert!(Credentials::read(directory.path()).unwrap() == credentials);
     }
 }

@@ -1,3 +1,5 @@
+//! Manifests as people write them, right and wrong.
+
 use std::path::Path;
 
 use super::*;
