@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Denial, DenialReason, Trace};
-use policy::id::{IdKind, new_id};
+use policy::id::{IdKind, id_with_tail};
 use smallvec::SmallVec;
 
 use crate::budget::Budgets;
@@ -130,6 +130,7 @@ impl Context {
 /// When, whence and under which id a request came.
 pub(crate) struct Arrival {
     pub request_id: Arc<str>,
+    tail: u128,
     pub time: DateTime<Utc>,
     pub started: Instant,
     pub peer: IpAddr,
@@ -138,12 +139,29 @@ pub(crate) struct Arrival {
 impl Arrival {
     pub(crate) fn of(session: &ServerSession) -> Self {
         let peer = session.client_addr().and_then(|address| address.as_inet()).map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
-        Self { request_id: Arc::from(new_id(IdKind::Request)), time: clock::now(), started: clock::instant(), peer: peer.to_canonical() }
+        let time = clock::now();
+        let tail = id_tail(time);
+        let request_id = Arc::from(id_with_tail(IdKind::Request, tail));
+        Self { request_id, tail, time, started: clock::instant(), peer: peer.to_canonical() }
+    }
+
+    /// The id of the event: the request's, but for its prefix.
+    pub(crate) fn event_id(&self) -> Arc<str> {
+        Arc::from(id_with_tail(IdKind::UsageEvent, self.tail))
     }
 
     pub(crate) fn origin(&self) -> Origin {
         Origin { time: self.time, peer: self.peer }
     }
+}
+
+/// A `UUIDv7` of this instant, its sub-millisecond part included. From the thread's own generator: a system call for each request would cost
+/// more than all decisions about it.
+fn id_tail(now: DateTime<Utc>) -> u128 {
+    let millis = u128::try_from(now.timestamp_millis()).unwrap_or(0) & 0xffff_ffff_ffff;
+    let fraction = u128::from(now.timestamp_subsec_nanos() % 1_000_000) * 4096 / 1_000_000;
+    let random = u128::from(rand::random::<u64>() >> 2);
+    (millis << 80) | (7 << 76) | (fraction << 64) | (2 << 62) | random
 }
 
 /// Why an exchange does not end with a provider's answer. `respond` gives each its words and its status.

@@ -55,13 +55,18 @@ impl HttpServerApp for Gateway {
             session.set_keepalive(None);
         }
         let arrival = Arrival::of(&session);
-        self.context.begin();
+        let counted = Endpoint::find(&session.req_header().method, session.req_header().uri.path()).name() != "operations";
+        if counted {
+            self.context.begin();
+        }
         let sent = AssertUnwindSafe(self.dispatch(&mut session, &arrival)).catch_unwind().await;
         let sent = match sent {
             Ok(sent) => sent,
             Err(_) => self.answer_bug(&mut session, &arrival).await,
         };
-        self.context.end();
+        if counted {
+            self.context.end();
+        }
         sent.ok()?;
         let mut settings = HttpPersistentSettings::for_session(&session);
         settings.set_user_context(Box::new(Reused));
@@ -83,7 +88,7 @@ impl Gateway {
         let mut shutdown = shutdown.clone();
         let read = tokio::select! {
             biased;
-            read = tokio::time::timeout(patience, session.read_request()) => read,
+            read = pingora_timeout::timeout(patience, session.read_request()) => read,
             _ = shutdown.wait_for(|stopping| *stopping) => return HeadRead::Closed,
         };
         match read {

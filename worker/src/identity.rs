@@ -152,8 +152,7 @@ mod tests {
         let (tags, trace) = tags(&bound, &chat, &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
         let pairs: Vec<_> = tags.iter().collect();
         assert_eq!(pairs, [("app", "body"), ("run", "7"), ("team", "support")]);
-        let expected =
-            TraceStep::TagOverrideIgnored { tag: Arc::from("team"), asked: Arc::from("sales"), bound: Arc::from("support") };
+        let expected = TraceStep::TagOverrideIgnored { tag: Arc::from("team"), asked: Arc::from("sales"), bound: Arc::from("support") };
         assert_eq!(trace.steps.as_slice(), [expected]);
     }
 

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm::usage::{Buckets, Usage, UsageSource as Told};
 use llm::stream::meter::UsageVerdict;
+use llm::usage::{Buckets, Usage, UsageSource as Told};
 use policy::event::{AttemptRecord, Charge, EventKind, Named, UsageEvent, UsageSource};
 use policy::facts::{RequestFacts, Surface, Tags};
-use policy::id::{IdKind, new_id};
 use policy::money::NanoUsd;
 use policy::price::TokenBuckets;
 use serde_json::value::RawValue;
@@ -55,7 +54,7 @@ impl<'c> Booking<'c> {
         let project = usize::try_from(caller.subject.project).ok().and_then(|index| bundle.projects.get(index));
         let nobody = || Named { id: Arc::from(""), name: Arc::from("") };
         let event = UsageEvent {
-            id: Arc::from(new_id(IdKind::UsageEvent)),
+            id: arrival.event_id(),
             kind: EventKind::Refused,
             org_id: Arc::from(bundle.org.id.as_str()),
             request_id: Arc::clone(&arrival.request_id),

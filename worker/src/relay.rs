@@ -100,11 +100,8 @@ fn whole_verdict(flight: &Flight<'_, '_>, body: &[u8]) -> UsageVerdict {
                 tracing::warn!(%error, "a provider's usage report can't be read; estimated");
             }
             let output = output_from_bytes(u64::try_from(body.len()).unwrap_or(u64::MAX), 1);
-            let usage = Usage {
-                input_tokens: Some(flight.outgoing.chat.estimate().bound),
-                output_tokens: Some(output),
-                ..Usage::default()
-            };
+            let usage =
+                Usage { input_tokens: Some(flight.outgoing.chat.estimate().bound), output_tokens: Some(output), ..Usage::default() };
             UsageVerdict { source: UsageSource::PartialEstimate, usage }
         }
     }

@@ -66,9 +66,17 @@ impl Refusal {
                 let message = "this worker can't record requests right now and serves none unrecorded; try again";
                 Self { retry_after: Some(5), ..plain(503, "service_unavailable", "not_recordable", message) }
             }
-            Failure::ShuttingDown => Self { retry_after: Some(1), ..plain(503, "service_unavailable", "shutting_down", "this worker is shutting down; try again") },
+            Failure::ShuttingDown => Self {
+                retry_after: Some(1),
+                ..plain(503, "service_unavailable", "shutting_down", "this worker is shutting down; try again")
+            },
             Failure::Gone => plain(499, "client_closed_request", "client_closed_request", "the caller closed the connection"),
-            Failure::UnknownRoute => plain(404, "invalid_request_error", "unknown_route", "there is nothing at this path; chat completions are at `/v1/chat/completions`"),
+            Failure::UnknownRoute => plain(
+                404,
+                "invalid_request_error",
+                "unknown_route",
+                "there is nothing at this path; chat completions are at `/v1/chat/completions`",
+            ),
             Failure::NotServed(surface) => {
                 plain(404, "invalid_request_error", "surface_not_served", format!("the {surface} surface is not served by this version"))
             }
@@ -190,15 +198,24 @@ fn budget_message(short: &BudgetShortfall) -> String {
 fn of_send(failure: &Failure, error: &SendError) -> Refusal {
     let target = failure.target().unwrap_or_default();
     match error {
-        SendError::Timeout { ms } => {
-            plain(504, "timeout_error", "upstream_timeout", format!("every attempt failed; the last one, `{target}`, did not answer within {ms} ms"))
-        }
-        SendError::Unusable { .. } | SendError::Address(crate::upstream::destination::ResolveError::Forbidden { .. }) => {
-            plain(503, "service_unavailable", "no_usable_target", format!("there is no usable target for this request; the last one was `{target}`"))
-        }
-        SendError::Address(_) | SendError::Connect(_) | SendError::Broken(_) => {
-            plain(502, "upstream_error", "upstream_unreachable", format!("every attempt failed; the last one, `{target}`, could not be reached"))
-        }
+        SendError::Timeout { ms } => plain(
+            504,
+            "timeout_error",
+            "upstream_timeout",
+            format!("every attempt failed; the last one, `{target}`, did not answer within {ms} ms"),
+        ),
+        SendError::Unusable { .. } | SendError::Address(crate::upstream::destination::ResolveError::Forbidden { .. }) => plain(
+            503,
+            "service_unavailable",
+            "no_usable_target",
+            format!("there is no usable target for this request; the last one was `{target}`"),
+        ),
+        SendError::Address(_) | SendError::Connect(_) | SendError::Broken(_) => plain(
+            502,
+            "upstream_error",
+            "upstream_unreachable",
+            format!("every attempt failed; the last one, `{target}`, could not be reached"),
+        ),
     }
 }
 

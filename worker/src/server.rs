@@ -78,7 +78,20 @@ const ACCEPT_TIME: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When it can't start.
-pub fn run(mut config: WorkerConfig, stop: CancellationToken, ready: oneshot::Sender<Bound>) -> Result<(), RunError> {
+pub fn run(config: WorkerConfig, stop: CancellationToken, ready: oneshot::Sender<Bound>) -> Result<(), RunError> {
+    run_on(attach, config, stop, ready)
+}
+
+/// As [`run`], on a link that is reached in another way.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(
+    attach: impl FnOnce(&WorkerConfig, &TaskTracker, &CancellationToken) -> Result<Attached, AttachError>,
+    mut config: WorkerConfig,
+    stop: CancellationToken,
+    ready: oneshot::Sender<Bound>,
+) -> Result<(), RunError> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("another part of the process has installed its TLS provider");
     }
@@ -137,17 +150,21 @@ fn context(config: &WorkerConfig, attached: &Attached) -> Result<Context, RunErr
 
 /// Starts Pingora on a thread of its own.
 fn start_pingora(config: &WorkerConfig, context: &Arc<Context>, bound: Bound, stop: CancellationToken) -> Result<(), RunError> {
-    let mut conf = ServerConf::default();
-    conf.threads = config.limits.threads.max(1);
-    conf.work_stealing = config.limits.threads > 1;
-    conf.grace_period_seconds = Some(config.limits.drain_limit.as_secs());
-    conf.graceful_shutdown_timeout_seconds = Some(1);
-    conf.upgrade_sock = config.data_dir.join("upgrade.sock").to_string_lossy().into_owned();
-    conf.pid_file = config.data_dir.join("worker.pid").to_string_lossy().into_owned();
+    let threads = config.limits.threads.max(1);
+    let in_data_dir = |name: &str| config.data_dir.join(name).to_string_lossy().into_owned();
+    let conf = ServerConf {
+        threads,
+        work_stealing: threads > 1,
+        grace_period_seconds: Some(config.limits.drain_limit.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upgrade_sock: in_data_dir("upgrade.sock"),
+        pid_file: in_data_dir("worker.pid"),
+        ..ServerConf::default()
+    };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
     let gateway = Gateway { context: Arc::clone(context), operations_only: false };
-    server.add_service(service("gateway", gateway, bound.proxy, config.limits.threads.max(1)));
+    server.add_service(service("gateway", gateway, bound.proxy, threads));
     if let Some(address) = bound.admin {
         let gateway = Gateway { context: Arc::clone(context), operations_only: true };
         server.add_service(service("admin", gateway, address, 1));

@@ -89,7 +89,8 @@ pub(crate) async fn send(
             let base_url = provider.base_url.as_deref().ok_or_else(|| unusable("it has no `base_url`"))?;
             let site = site::Site::parse(base_url).ok_or_else(|| unusable("its `base_url` can't be read"))?;
             let secret = outgoing.caller_key.or_else(|| policy.secret(target.provider));
-            let request = outgoing.to_wire(&site, secret, admission, provider.vendor == "openai").ok_or_else(|| unusable("its key can't be sent"))?;
+            let request =
+                outgoing.to_wire(&site, secret, admission, provider.vendor == "openai").ok_or_else(|| unusable("its key can't be sent"))?;
             let addresses = connections.resolve(base_url, &site, bundle.deny_private_upstreams).await?;
             connections.exchange(&addresses, &request).await
         }

@@ -101,7 +101,7 @@ impl<'p> Flight<'_, 'p> {
         let Some(current) = &self.current else { return Err(bug()) };
         let caller = &self.caller.policy;
         let sent = upstream::send(&self.context.connections, caller, &current.admission, self.outgoing);
-        let sent = match tokio::time::timeout(timeout, sent).await {
+        let sent = match pingora_timeout::timeout(timeout, sent).await {
             Ok(sent) => sent,
             Err(_) => Err(upstream::SendError::Timeout { ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
         };
@@ -138,13 +138,13 @@ impl<'p> Flight<'_, 'p> {
         }
         let idle = self.context.limits.idle_timeout;
         let first = if self.facts.stream && reply.streams() {
-            match tokio::time::timeout(idle, reply.body.next()).await {
+            match pingora_timeout::timeout(idle, reply.body.next()).await {
                 Ok(Ok(Some(piece))) => Ok(First::Piece(piece)),
                 Ok(Ok(None) | Err(_)) => Err(Failure::Cut { target: name }),
                 Err(_) => Err(Failure::Deadline),
             }
         } else {
-            match tokio::time::timeout(idle, collect(&mut reply, REPLY_LIMIT)).await {
+            match pingora_timeout::timeout(idle, collect(&mut reply, REPLY_LIMIT)).await {
                 Ok(Ok(Some(body))) => Ok(First::Whole(body)),
                 Ok(Ok(None)) => Err(Failure::ReplyTooLarge { target: name }),
                 Ok(Err(_)) => Err(Failure::Cut { target: name }),
@@ -161,7 +161,7 @@ impl<'p> Flight<'_, 'p> {
     async fn refused(&mut self, mut reply: Reply) -> Failed {
         let status = reply.status;
         let target = self.name();
-        let body = match tokio::time::timeout(REFUSAL_TIME, collect(&mut reply, REFUSAL_LIMIT)).await {
+        let body = match pingora_timeout::timeout(REFUSAL_TIME, collect(&mut reply, REFUSAL_LIMIT)).await {
             Ok(Ok(Some(body))) => Some(body),
             _ => None,
         };

@@ -40,7 +40,7 @@ pub(crate) async fn read(session: &mut ServerSession, limits: &Limits) -> Result
     if session.req_header().headers.contains_key(header::EXPECT) {
         session.write_continue_response().await.map_err(|_| ReadFailure::BodyCut)?;
     }
-    match tokio::time::timeout(limits.body_timeout, read_all(session, announced, limit)).await {
+    match pingora_timeout::timeout(limits.body_timeout, read_all(session, announced, limit)).await {
         Ok(body) => body,
         Err(_) => Err(ReadFailure::BodyTimeout { seconds: limits.body_timeout.as_secs() }),
     }

@@ -4,7 +4,6 @@
 //! stream for dead) and notices a provider that has been silent for too long. Where the caller asked for usage or for the trace, an event
 //! of ours with the final cost goes out before `[DONE]`.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -93,7 +92,7 @@ impl Passage<'_, '_, '_, '_> {
         let context = self.flight.context;
         let (idle, limit) = (context.limits.idle_timeout, self.wrote.checked_add(context.exchange_limit()));
         let mut heard = self.wrote;
-        let mut timer = pin!(tokio::time::sleep(QUIET.min(idle)));
+        let mut timer = Box::pin(pingora_timeout::sleep(QUIET.min(idle)));
         let mut piece = Some(first);
         loop {
             if let Some(piece) = piece.take() {
@@ -119,7 +118,7 @@ impl Passage<'_, '_, '_, '_> {
                     if self.keep_alive(now).await.is_err() {
                         return Ending::Gone;
                     }
-                    timer.as_mut().reset(tokio::time::Instant::now() + QUIET.min(idle));
+                    timer = Box::pin(pingora_timeout::sleep(QUIET.min(idle)));
                 }
                 () = caller_gone(self.session) => return Ending::Gone,
             }

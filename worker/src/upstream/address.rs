@@ -85,8 +85,17 @@ mod tests {
     #[test]
     fn link_local_and_metadata_addresses_are_forbidden_in_every_disguise() {
         for text in [
-            "169.254.169.254", "0.0.0.0", "100.100.100.200", "192.0.0.192", "fe80::1", "fd00:ec2::254", "::ffff:169.254.169.254",
-            "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::169.254.169.254", "::",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.100.100.200",
+            "192.0.0.192",
+            "fe80::1",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "::169.254.169.254",
+            "::",
         ] {
             assert_eq!(of(text), Reach::Forbidden, "{text}");
         }

@@ -13,10 +13,10 @@ use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use tokio::io::AsyncWriteExt as _;
 
+use super::SendError;
 use super::destination::{Destination, ResolveError, Resolver};
 use super::reply::{ProviderBody, Reply};
 use super::site::Site;
-use super::SendError;
 use crate::config::Limits;
 use crate::telemetry::Metrics;
 
@@ -37,7 +37,12 @@ impl Connections {
         Self { transport, resolver: Resolver::new(limits.connect_timeout), metrics }
     }
 
-    pub(crate) async fn resolve(&self, base_url: &str, site: &Site<'_>, deny_private: bool) -> Result<Arc<[Arc<Destination>]>, ResolveError> {
+    pub(crate) async fn resolve(
+        &self,
+        base_url: &str,
+        site: &Site<'_>,
+        deny_private: bool,
+    ) -> Result<Arc<[Arc<Destination>]>, ResolveError> {
         self.resolver.resolve(base_url, site, deny_private).await
     }
 

@@ -23,8 +23,8 @@ use llm::response::Completion;
 use llm::usage::Usage;
 use smallvec::SmallVec;
 
-use super::reply::{Reply, ReplyBody, ReplyCut};
 use super::Outgoing;
+use super::reply::{Reply, ReplyBody, ReplyCut};
 use crate::enforce::Admission;
 
 /// Words at most, whatever is asked for.
@@ -140,12 +140,7 @@ fn text(model: &str, behaviour: Behaviour, outgoing: &Outgoing<'_>) -> Vec<Strin
 
 fn usage(outgoing: &Outgoing<'_>, words: usize) -> Usage {
     let (input, output) = (outgoing.chat.estimate().likely.max(1), u64::try_from(words).unwrap_or(u64::MAX));
-    Usage {
-        input_tokens: Some(input),
-        output_tokens: Some(output),
-        total_tokens: Some(input.saturating_add(output)),
-        ..Usage::default()
-    }
+    Usage { input_tokens: Some(input), output_tokens: Some(output), total_tokens: Some(input.saturating_add(output)), ..Usage::default() }
 }
 
 fn reply_id(outgoing: &Outgoing<'_>) -> String {
