@@ -26,7 +26,7 @@ const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(10);
 
 /// Why nobody was recognised.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthnError {
+pub(crate) enum AuthnError {
     /// No key was presented.
     #[error("no key: send `Authorization: Bearer mlx_mk_…`")]
     Missing,
@@ -51,7 +51,7 @@ pub enum AuthnError {
 ///
 /// # Errors
 /// When nobody does, or the address is not let in.
-pub async fn authenticate(state: &AppState, token: Option<&str>, arrival: Arrival) -> Result<OpContext, AuthnError> {
+pub(crate) async fn authenticate(state: &AppState, token: Option<&str>, arrival: Arrival) -> Result<OpContext, AuthnError> {
     let token = token.ok_or(AuthnError::Missing)?;
     let connection = state.database.read();
     let key = store::caller::key_by_hash(connection, &hash_key(token)).await?.ok_or(AuthnError::Unknown)?;

@@ -91,7 +91,7 @@ pub struct HttpConfig {
 pub struct TelemetryConfig {
     /// How log lines look. Default text.
     pub log_format: LogFormat,
-    /// Which log lines, in the syntax of `tracing` filters. Default `info`.
+    /// Which log lines, in the syntax of `tracing` filters. Default `info`, without the steps of migrations.
     pub log_filter: String,
     /// Where traces go, OTLP over HTTP. Default nowhere.
     pub otlp_endpoint: Option<String>,
@@ -111,7 +111,7 @@ impl Config {
                 request_timeout: Duration::from_secs(60),
                 trusted_proxies: 0,
             },
-            telemetry: TelemetryConfig { log_format: LogFormat::Text, log_filter: "info".to_owned(), otlp_endpoint: None },
+            telemetry: TelemetryConfig { log_format: LogFormat::Text, log_filter: "info,sea_orm_migration=warn".to_owned(), otlp_endpoint: None },
             redis_url: None,
             data_dir,
             demo: true,

@@ -137,7 +137,6 @@ impl ControlPlane {
     }
 
     /// Every route, for tests that need no socket. Background jobs are not running.
-    #[must_use]
     pub fn router(&self) -> Router {
         let state = HttpState {
             app: self.state.clone(),

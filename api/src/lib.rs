@@ -32,5 +32,5 @@ pub mod telemetry;
 pub use app::OperationError;
 pub use control_plane::{ControlPlane, Listening, StartError};
 pub use error::{ErrorCode, chain};
-pub use graphql::{mutation_names, query_names, sdl};
+pub use graphql::{check_operation, mutation_names, query_names, sdl};
 pub use state::AppState;

@@ -28,8 +28,6 @@ use crate::authz::{Authorized, TenantScope};
 
 /// A table whose rows belong to an organization and have an id.
 pub(crate) trait TenantOwned: EntityTrait {
-    /// The word for one of them.
-    const KIND: &'static str;
     /// Whose it is.
     fn org_id() -> Self::Column;
     /// Which it is.
@@ -39,9 +37,8 @@ pub(crate) trait TenantOwned: EntityTrait {
 }
 
 macro_rules! tenant_owned {
-    ($($table:ident $kind:literal $project:expr;)*) => {$(
+    ($($table:ident $project:expr;)*) => {$(
         impl TenantOwned for entity::$table::Entity {
-            const KIND: &'static str = $kind;
             fn org_id() -> Self::Column {
                 entity::$table::Column::OrgId
             }
@@ -56,21 +53,21 @@ macro_rules! tenant_owned {
 }
 
 tenant_owned! {
-    audit_event "audit event" None;
-    budget "budget" None;
-    budget_period "budget period" None;
-    lease "lease" None;
-    management_key "management key" None;
-    membership "member" Some(entity::membership::Column::ProjectId);
-    model "model" None;
-    model_price "price" None;
-    project "project" Some(entity::project::Column::Id);
-    provider "provider" None;
-    proxy_key "proxy key" Some(entity::proxy_key::Column::ProjectId);
-    request_log "request" Some(entity::request_log::Column::ProjectId);
-    routing_config "routing config" Some(entity::routing_config::Column::ProjectId);
-    routing_config_version "routing config version" None;
-    usage_ledger "ledger entry" Some(entity::usage_ledger::Column::ProjectId);
+    audit_event None;
+    budget None;
+    budget_period None;
+    lease None;
+    management_key None;
+    membership Some(entity::membership::Column::ProjectId);
+    model None;
+    model_price None;
+    project Some(entity::project::Column::Id);
+    provider None;
+    proxy_key Some(entity::proxy_key::Column::ProjectId);
+    request_log Some(entity::request_log::Column::ProjectId);
+    routing_config Some(entity::routing_config::Column::ProjectId);
+    routing_config_version None;
+    usage_ledger Some(entity::usage_ledger::Column::ProjectId);
 }
 
 /// All rows of the table that the scope reaches, to be narrowed down.

@@ -23,6 +23,8 @@ const STEP: u64 = 1_000;
 struct AuditEventView {
     /// Prefixed id.
     id: String,
+    /// Prefixed id of the organization whose chain it is in.
+    organization_id: String,
     /// Counts from 1, without gaps.
     sequence: i64,
     /// When.
@@ -64,11 +66,12 @@ struct Party {
 impl From<Row> for AuditEventView {
     fn from(row: Row) -> Self {
         let Row {
-            id, org_id: _, sequence, time, action, origin, actor_kind, actor_id, actor_name, target_kind, target_id, target_name, ip, request_id,
+            id, org_id, sequence, time, action, origin, actor_kind, actor_id, actor_name, target_kind, target_id, target_name, ip, request_id,
             trace_id, diff, hash, previous_hash,
         } = row;
         Self {
             id,
+            organization_id: org_id,
             sequence,
             time,
             action,

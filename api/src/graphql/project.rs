@@ -98,8 +98,7 @@ struct CreateProjectInput {
     /// Unique in the organization.
     name: String,
     /// Tags bound to every request of the project.
-    #[graphql(default)]
-    tags: Vec<TagInput>,
+    tags: Option<Vec<TagInput>>,
     /// Look up model names without a provider; default true.
     auto_resolve_bare_model: Option<bool>,
     /// Refuse what the upstream can't take; default false.
@@ -117,7 +116,7 @@ impl From<CreateProjectInput> for Project {
             strict_capabilities: strict_capabilities.unwrap_or(usual.strict_capabilities),
             entry_policy,
         };
-        Self { name, tags: tags_from(tags), settings, routing_configs: Vec::new(), keys: Vec::new() }
+        Self { name, tags: tags_from(tags.unwrap_or_default()), settings, routing_configs: Vec::new(), keys: Vec::new() }
     }
 }
 

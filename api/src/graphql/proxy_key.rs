@@ -104,8 +104,7 @@ struct CreateProxyKeyInput {
     /// Unique in the project.
     name: String,
     /// Tags bound to every request of the key; they win over the project's.
-    #[graphql(default)]
-    tags: Vec<TagInput>,
+    tags: Option<Vec<TagInput>>,
     /// Requests a minute; no limit where left out.
     rpm: Option<u32>,
     /// From when on it is refused.
@@ -113,8 +112,7 @@ struct CreateProxyKeyInput {
     /// Patterns of models it may use; all where left out.
     allowed_models: Option<Vec<String>>,
     /// Networks it may be used from; all where left out.
-    #[graphql(default)]
-    ip_allowlist: Vec<String>,
+    ip_allowlist: Option<Vec<String>>,
     /// E-mail address of the person it is for, who must be a member.
     owner: Option<String>,
 }
@@ -126,11 +124,11 @@ impl TryFrom<CreateProxyKeyInput> for Create<ProxyKeys> {
         let CreateProxyKeyInput { project_id, name, tags, rpm, expires_at, allowed_models, ip_allowlist, owner } = input;
         let source = Key {
             name,
-            tags: tags_from(tags),
+            tags: tags_from(tags.unwrap_or_default()),
             rpm,
             expires: expires_at.map(Expiry),
             allowed_models: allowed_models.unwrap_or_else(|| vec!["*".to_owned()]),
-            ip_allowlist: networks("ipAllowlist", &ip_allowlist)?,
+            ip_allowlist: networks("ipAllowlist", &ip_allowlist.unwrap_or_default())?,
             owner,
         };
         Ok(Self { place: project_id.0, source })

@@ -1,3 +1,4 @@
+#![expect(clippy::unused_async, reason = "a subscription is declared as an async function, whether it waits or not")]
 //! What is booked, as it is booked.
 //!
 //! A watcher sees what the control plane it is connected to books. One that is too slow loses events and goes on with the newest; the

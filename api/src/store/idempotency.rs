@@ -1,7 +1,6 @@
 #![expect(clippy::disallowed_methods, reason = "answers kept for one organization; every query here is bound to its id")]
 //! Answers kept for repeated mutations.
 
-use chrono::{DateTime, Utc};
 use entity::idempotency_key::{ActiveModel, Column, Entity, Model};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
@@ -21,9 +20,4 @@ pub(crate) async fn find(connection: &impl ConnectionTrait, scope: &TenantScope,
 pub(crate) async fn insert(connection: &impl ConnectionTrait, row: Model) -> Result<(), DbErr> {
     let row: ActiveModel = row.into();
     row.insert(connection).await.map(|_| ())
-}
-
-/// Forgets answers older than `before`; for the retention job.
-pub async fn forget(connection: &impl ConnectionTrait, before: DateTime<Utc>) -> Result<u64, DbErr> {
-    Ok(Entity::delete_many().filter(Column::CreatedAt.lt(before)).exec(connection).await?.rows_affected)
 }

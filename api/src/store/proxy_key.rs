@@ -16,11 +16,6 @@ pub(crate) async fn by_name(connection: &impl ConnectionTrait, scope: &TenantSco
     live(scope).filter(Column::ProjectId.eq(project_id)).filter(Column::Name.eq(name)).one(connection).await
 }
 
-/// All live keys of a project.
-pub(crate) async fn of_project(connection: &impl ConnectionTrait, scope: &TenantScope, project_id: &str) -> Result<Vec<Model>, DbErr> {
-    live(scope).filter(Column::ProjectId.eq(project_id)).all(connection).await
-}
-
 /// The live key of this id.
 pub(crate) async fn find(connection: &impl ConnectionTrait, scope: &TenantScope, id: &str) -> Result<Option<Model>, DbErr> {
     live(scope).filter(Column::Id.eq(id)).one(connection).await
