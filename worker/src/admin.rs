@@ -47,6 +47,7 @@ pub(crate) async fn metrics(context: &Context, session: &mut ServerSession, arri
     for policy in context.policies.current().iter() {
         context.metrics.applied(&policy.engine.bundle().org.slug, policy.applied_revision);
     }
+    context.metrics.stands(context.spool.figures(), context.budgets.leaks());
     let text = Bytes::from(context.metrics.render());
     head(200, arrival, head_only).send(session, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"), text).await
 }

@@ -7,6 +7,7 @@ use llm::dialect::openai_chat::ChatHead;
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Decision, DenialReason, Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempts::Flight;
 use super::{Arrival, Context, Failure, dry_run};
@@ -125,6 +126,9 @@ impl<'c> Exchange<'c> {
 
     async fn fly(&self, session: &mut ServerSession, booking: Booking<'c>, asked: &Asked<'_>, permit: &Permit, trace: Trace) -> Sent {
         let health = self.context.health.of_org(self.org_id());
+        if let Some(key) = &asked.headers.provider_key {
+            tracing::info!(request.id = %self.arrival.request_id, provider_key.fingerprint = %fingerprint(key), "the caller brought its own provider key");
+        }
         let outgoing = Outgoing {
             body: asked.body,
             chat: &asked.chat,
@@ -186,5 +190,23 @@ impl<'c> Exchange<'c> {
 
     fn org_id(&self) -> &str {
         &self.caller.policy.engine.bundle().org.id
+    }
+}
+
+/// Enough of a key to recognise it by, not enough to use it: its last four characters, where it is long enough to spare them.
+fn fingerprint(key: &SecretString) -> String {
+    let key = key.expose_secret();
+    let tail = key.len().checked_sub(4).filter(|_| key.len() >= 20).and_then(|at| key.get(at..));
+    format!("…{}", tail.unwrap_or("****"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_shows_the_end_of_a_long_key_and_nothing_of_a_short_one() {
+        assert_eq!(fingerprint(&SecretString::from("sk-proj-0123456789abcdef")), "…cdef");
+        assert_eq!(fingerprint(&SecretString::from("sk-short")), "…****");
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Counters that every request touches are resolved once, at start; the rest are looked up when the rare thing happens.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::spool::SpoolFigures;
 
 /// Everything that is counted.
 pub struct Metrics {
@@ -23,6 +26,8 @@ pub struct Metrics {
     panics: IntCounter,
     connections: IntCounterVec,
     revision: IntGaugeVec,
+    spool: IntGaugeVec,
+    leaks: IntGauge,
 }
 
 const BUCKETS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
@@ -50,6 +55,8 @@ impl Metrics {
             panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
             connections: counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?,
             revision: add(&registry, IntGaugeVec::new(Opts::new("modelux_bundle_revision", "Applied revision."), &["org"])?)?,
+            spool: add(&registry, IntGaugeVec::new(Opts::new("modelux_spool", "The journal of usage events, by figure."), &["figure"])?)?,
+            leaks: add(&registry, IntGauge::new("modelux_reservation_leaks", "Reservations that were dropped without an end; a defect.")?)?,
             registry,
         })
     }
@@ -127,6 +134,24 @@ impl Metrics {
     /// The revision in force, for each organization.
     pub fn applied(&self, org: &str, revision: u64) {
         self.revision.with_label_values(&[org]).set(i64::try_from(revision).unwrap_or(i64::MAX));
+    }
+
+    /// How the journal and the reservations stand, as the scraper asks.
+    pub(crate) fn stands(&self, spool: &SpoolFigures, leaks: u64) {
+        let figures = [
+            ("booked", &spool.booked),
+            ("repeated", &spool.repeated),
+            ("refused", &spool.refused),
+            ("failed_batches", &spool.failed_batches),
+            ("lost", &spool.lost),
+            ("unknown_outcomes", &spool.unknown_outcomes),
+            ("bytes", &spool.bytes),
+            ("waiting", &spool.waiting),
+        ];
+        for (name, figure) in figures {
+            self.spool.with_label_values(&[name]).set(i64::try_from(figure.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        }
+        self.leaks.set(i64::try_from(leaks).unwrap_or(i64::MAX));
     }
 
     /// The text that a scraper reads.
