@@ -27,7 +27,7 @@ const PLAN: &str = "query planManifest($manifest: JSON!, $prune: Boolean!) {
 
 const APPLY: &str = "mutation applyManifest($manifest: JSON!, $prune: Boolean!) {
   applyManifest(manifest: $manifest, prune: $prune) {
-    changes { action resource name fields { field before after } } revision createdKeys { name secret } } }";
+    changes { action resource name fields { field before after } } revision createdKeys { key secret } } }";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,14 +53,14 @@ struct Manifested {
 
 #[derive(Deserialize)]
 struct CreatedKey {
-    name: String,
+    key: String,
     secret: String,
 }
 
 impl From<Manifested> for Outcome {
     fn from(manifested: Manifested) -> Self {
         let Manifested { changes, revision, created_keys } = manifested;
-        let created_keys: BTreeMap<String, String> = created_keys.into_iter().map(|CreatedKey { name, secret }| (name, secret)).collect();
+        let created_keys: BTreeMap<String, String> = created_keys.into_iter().map(|CreatedKey { key, secret }| (key, secret)).collect();
         Self { changes, revision, created_keys }
     }
 }
