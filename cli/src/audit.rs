@@ -5,10 +5,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use api::audit::{ChainedEvent, verify as verify_chain};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use web_schema::{AuditEvent, AuditEvents, AuditVerification, PageInfo, Verification, ViewerQuery};
 
 use crate::arguments::{Format, VerifyArguments};
 use crate::config::Target;
@@ -17,86 +16,30 @@ use crate::output::{self, Progress};
 
 const PAGE: u32 = 100;
 
-const HEAD: &str = "query auditHead { viewer { organization { id slug } } auditVerification { intact events head problem } }";
-
-const EVENTS: &str = "query auditEvents($first: Int!, $after: String) { auditEvents(first: $first, after: $after) {
-  nodes { id sequence time action origin actor { kind id name } target { kind id name } ip requestId traceId diff hash previousHash }
-  pageInfo { hasNextPage endCursor } } }";
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HeadAnswer {
-    viewer: Viewer,
-    audit_verification: Verification,
-}
-
-#[derive(Deserialize)]
-struct Viewer {
-    organization: Organization,
-}
-
-#[derive(Deserialize)]
-struct Organization {
-    id: String,
-    slug: String,
-}
-
-/// What the control plane says of itself.
-#[derive(Deserialize)]
-struct Verification {
-    intact: bool,
-    events: i64,
-    head: String,
-    problem: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EventsAnswer {
-    audit_events: Page,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    nodes: Vec<Value>,
-    page_info: PageInfo,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageInfo {
-    has_next_page: bool,
-    end_cursor: Option<String>,
-}
-
 /// Proves the chain, or says where it breaks.
 pub(crate) async fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
     let control = ControlPlane::new(Target::find(&arguments.target)?)?;
     let progress = Progress::of("fetching audit events");
-    let head: HeadAnswer = control.ask(HEAD, json!({})).await?;
-    let events = fetch_events(&control, &head.viewer.organization.id, &progress).await?;
+    let org = control.ask(&ViewerQuery::default()).await?.viewer.organization.slug;
+    let said = control.ask(&AuditVerification::default()).await?.audit_verification;
+    let events = fetch_events(&control, &progress).await?;
     drop(progress);
-    let outcome = judge(&events, &head.audit_verification);
-    print(&head.viewer.organization.slug, &outcome, arguments.output)?;
+    let outcome = judge(&events, &said);
+    print(&org, &outcome, arguments.output)?;
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// All events, oldest first.
-async fn fetch_events(control: &ControlPlane, organization_id: &str, progress: &Progress) -> anyhow::Result<Vec<ChainedEvent>> {
+async fn fetch_events(control: &ControlPlane, progress: &Progress) -> anyhow::Result<Vec<ChainedEvent>> {
     let mut events = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let answer: EventsAnswer = control.ask(EVENTS, json!({"first": PAGE, "after": after})).await?;
-        for mut node in answer.audit_events.nodes {
-            if let Value::Object(fields) = &mut node {
-                fields.insert("organizationId".to_owned(), organization_id.into());
-            }
-            let event: ChainedEvent = serde_json::from_value(node).context("the control plane's audit events can't be read")?;
-            events.push(event);
+        let page = control.ask(&AuditEvents { first: Some(PAGE), after, filter: None }).await?.audit_events;
+        for event in &page.nodes {
+            events.push(chained(event)?);
         }
         progress.say(format!("fetched {} audit events", events.len()));
-        let PageInfo { has_next_page, end_cursor } = answer.audit_events.page_info;
+        let PageInfo { has_next_page, end_cursor } = page.page_info;
         if !has_next_page || end_cursor.is_none() {
             break;
         }
@@ -104,6 +47,11 @@ async fn fetch_events(control: &ControlPlane, organization_id: &str, progress: &
     }
     events.reverse();
     Ok(events)
+}
+
+/// An event as its hash was made: both types have the same form on the wire.
+fn chained(event: &AuditEvent) -> serde_json::Result<ChainedEvent> {
+    serde_json::from_value(serde_json::to_value(event)?)
 }
 
 /// How many events hold, and the hash of the newest; or what is wrong.

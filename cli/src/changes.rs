@@ -51,11 +51,37 @@ pub(crate) struct FieldChange {
 pub(crate) struct Outcome {
     /// In order.
     pub(crate) changes: Vec<Change>,
-    /// The bundle in force after an apply; a plan makes none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) revision: Option<u64>,
+    /// The bundle in force: after an apply the new one, for a plan the one it was compared with.
+    pub(crate) revision: i64,
     /// Secrets of new keys, by `project/key`; shown once.
     pub(crate) created_keys: BTreeMap<String, String>,
+}
+
+impl TryFrom<web_schema::Outcome> for Outcome {
+    type Error = anyhow::Error;
+
+    fn try_from(outcome: web_schema::Outcome) -> anyhow::Result<Self> {
+        let web_schema::Outcome { changes, created_keys, revision } = outcome;
+        let changes = changes.into_iter().map(Change::try_from).collect::<anyhow::Result<_>>()?;
+        let created_keys = created_keys.into_iter().map(|web_schema::CreatedKey { key, secret }| (key, secret)).collect();
+        Ok(Self { changes, revision, created_keys })
+    }
+}
+
+impl TryFrom<web_schema::Change> for Change {
+    type Error = anyhow::Error;
+
+    fn try_from(change: web_schema::Change) -> anyhow::Result<Self> {
+        let web_schema::Change { action, resource, name, fields } = change;
+        let action = match action.as_str() {
+            "create" => Action::Create,
+            "update" => Action::Update,
+            "delete" => Action::Delete,
+            other => anyhow::bail!("the control plane speaks of a change `{other}`, which this version does not know"),
+        };
+        let field = |web_schema::FieldChange { field, before, after }| FieldChange { field, before, after };
+        Ok(Self { action, resource, name, fields: fields.into_iter().map(field).collect() })
+    }
 }
 
 /// The changes as a table, and a line that counts them.
@@ -143,7 +169,7 @@ mod tests {
     #[test]
     fn the_outcome_has_the_shape_of_the_contract() {
         let created_keys = BTreeMap::from([("support/ci".to_owned(), "mlx_sk_x".to_owned())]);
-        let outcome = serde_json::to_value(Outcome { changes: changes(), revision: Some(7), created_keys }).unwrap();
+        let outcome = serde_json::to_value(Outcome { changes: changes(), revision: 7, created_keys }).unwrap();
         assert_eq!(outcome["revision"], 7);
         assert_eq!(outcome["created_keys"]["support/ci"], "mlx_sk_x");
         assert_eq!(outcome["changes"][2], json!({"action": "delete", "resource": "proxy_key", "name": "support/old"}));

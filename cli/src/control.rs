@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 use url::Url;
+use web_schema::{Operation, Refusal, Request, Response};
 
 use crate::config::Target;
 
@@ -41,22 +40,16 @@ pub(crate) enum ControlError {
         detail: String,
     },
     /// It said no.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
+    #[error("{}", describe(.0))]
+    Refused(Refusal),
 }
 
-/// The control plane's no.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{message}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
-pub(crate) struct Refusal {
-    /// In words.
-    pub(crate) message: String,
-    /// One of the codes of the API.
-    pub(crate) code: Option<String>,
-    /// Which input field.
-    pub(crate) field: Option<String>,
-    /// What does not compile, where that is the reason.
-    pub(crate) rejections: Vec<Rejection>,
+/// The code stands behind the message, because scripts and manuals know it.
+fn describe(Refusal { message, code, field: _, rejections: _ }: &Refusal) -> String {
+    match code {
+        Some(code) => format!("{message} ({code})"),
+        None => message.clone(),
+    }
 }
 
 /// One reason why something does not compile.
@@ -72,26 +65,11 @@ pub(crate) struct Rejection {
     pub(crate) message: String,
 }
 
-#[derive(Deserialize)]
-struct Answer<T> {
-    data: Option<T>,
-    #[serde(default)]
-    errors: Vec<WireError>,
-}
-
-#[derive(Deserialize)]
-struct WireError {
-    message: String,
-    #[serde(default)]
-    extensions: Extensions,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Extensions {
-    code: Option<String>,
-    field: Option<String>,
-    rejections: Vec<Rejection>,
+impl Rejection {
+    /// Those of a refusal, as far as they can be read.
+    pub(crate) fn all_of(refusal: &Refusal) -> Vec<Self> {
+        refusal.rejections.iter().filter_map(|rejection| serde_json::from_value(rejection.clone()).ok()).collect()
+    }
 }
 
 /// One control plane.
@@ -112,36 +90,18 @@ impl ControlPlane {
         Ok(Self { http, endpoint, token: target.token })
     }
 
-    /// Runs one GraphQL document.
-    pub(crate) async fn ask<T: DeserializeOwned>(&self, document: &str, variables: Value) -> Result<T, ControlError> {
+    /// Runs one operation.
+    pub(crate) async fn ask<O: Operation>(&self, operation: &O) -> Result<O::Answer, ControlError> {
         let unreachable = |source: reqwest::Error| ControlError::Unreachable { url: self.endpoint.clone(), source: source.without_url() };
-        let request = self
-            .http
-            .post(self.endpoint.clone())
-            .bearer_auth(&self.token)
-            .header("x-modelux-origin", "cli")
-            .json(&json!({"query": document, "variables": variables}));
-        let response = request.send().await.map_err(unreachable)?;
+        let request = self.http.post(self.endpoint.clone()).bearer_auth(&self.token).header("x-modelux-origin", "cli");
+        let response = request.json(&Request::new(operation)).send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
         let body = response.bytes().await.map_err(unreachable)?;
-        let answer: Answer<T> = serde_json::from_slice(&body).map_err(|error| {
-            let detail = String::from_utf8_lossy(&body).chars().take(200).collect::<String>();
-            let detail = if status == 200 { format!("{error}: {detail}") } else { detail };
+        let answer: Response<O::Answer> = serde_json::from_slice(&body).map_err(|error| {
+            let start = String::from_utf8_lossy(&body).chars().take(200).collect::<String>();
+            let detail = if status == 200 { format!("{error}: {start}") } else { start };
             ControlError::Unreadable { url: self.endpoint.clone(), status, detail }
         })?;
-        match (answer.data, answer.errors.into_iter().next()) {
-            (_, Some(error)) => Err(Refusal::from(error).into()),
-            (Some(data), None) => Ok(data),
-            (None, None) => {
-                Err(ControlError::Unreadable { url: self.endpoint.clone(), status, detail: "neither data nor errors".to_owned() })
-            }
-        }
-    }
-}
-
-impl From<WireError> for Refusal {
-    fn from(error: WireError) -> Self {
-        let WireError { message, extensions: Extensions { code, field, rejections } } = error;
-        Self { message, code, field, rejections }
+        answer.into_result().map_err(ControlError::Refused)
     }
 }

@@ -4,38 +4,32 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use policy::source::Manifest;
-use serde::Deserialize;
-use serde_json::json;
+use web_schema::ExportManifest;
 
 use crate::arguments::{ExportArguments, Format};
 use crate::config::Target;
 use crate::control::ControlPlane;
 use crate::output::{self, Progress};
 
-const EXPORT: &str = "query exportManifest { exportManifest }";
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ExportAnswer {
-    export_manifest: Manifest,
-}
-
 /// Prints the manifest.
 pub(crate) async fn export(arguments: &ExportArguments) -> anyhow::Result<ExitCode> {
     let control = ControlPlane::new(Target::find(&arguments.target)?)?;
     let progress = Progress::of("exporting");
-    let answer: ExportAnswer = control.ask(EXPORT, json!({})).await?;
+    let answer = control.ask(&ExportManifest::default()).await?;
     drop(progress);
+    let manifest = serde_json::from_value(answer.export_manifest)
+        .context("the control plane's manifest can't be read; is it newer than this tool?")?;
     match arguments.output {
-        Format::Text => output::line(to_yaml(&answer.export_manifest)?.trim_end())?,
-        Format::Json => output::line(serde_json::to_string_pretty(&answer.export_manifest)?)?,
+        Format::Text => output::line(to_yaml(&manifest)?.trim_end())?,
+        Format::Json => output::line(serde_json::to_string_pretty(&manifest)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Choices such as `{downgrade: "@cheap"}` are written as objects; YAML's own way would be tags.
-fn to_yaml(manifest: &Manifest) -> Result<String, serde_yaml_ng::Error> {
+pub(crate) fn to_yaml(manifest: &Manifest) -> Result<String, serde_yaml_ng::Error> {
     let mut text = Vec::new();
     let mut serializer = serde_yaml_ng::Serializer::new(&mut text);
     serde_yaml_ng::with::singleton_map_recursive::serialize(manifest, &mut serializer)?;

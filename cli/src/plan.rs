@@ -3,17 +3,15 @@
 //! Promises: planning is the control plane's own dry run of applying, so that the two can't differ. What the control plane refuses is
 //! shown at the line of the manifest that it is about.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use serde::Deserialize;
-use serde_json::json;
+use web_schema::{ApplyManifest, PlanManifest};
 
 use crate::arguments::{ApplyArguments, Format, PlanArguments};
-use crate::changes::{self, Change, Outcome};
+use crate::changes::{self, Outcome};
 use crate::config::{self, Target};
-use crate::control::{ControlError, ControlPlane, Refusal};
+use crate::control::{ControlError, ControlPlane, Rejection};
 use crate::manifest::{Problem, Secrets, Source};
 use crate::output::{self, Progress};
 use crate::policy_check::report;
@@ -21,49 +19,6 @@ use crate::policy_check::report;
 /// There is something to do.
 const CHANGES: u8 = 2;
 const UNCHANGED: &str = "No changes: everything is as the manifest says.";
-
-const PLAN: &str = "query planManifest($manifest: JSON!, $prune: Boolean!) {
-  planManifest(manifest: $manifest, prune: $prune) { changes { action resource name fields { field before after } } } }";
-
-const APPLY: &str = "mutation applyManifest($manifest: JSON!, $prune: Boolean!) {
-  applyManifest(manifest: $manifest, prune: $prune) {
-    changes { action resource name fields { field before after } } revision createdKeys { key secret } } }";
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PlanAnswer {
-    plan_manifest: Manifested,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ApplyAnswer {
-    apply_manifest: Manifested,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifested {
-    changes: Vec<Change>,
-    #[serde(default)]
-    revision: Option<u64>,
-    #[serde(default)]
-    created_keys: Vec<CreatedKey>,
-}
-
-#[derive(Deserialize)]
-struct CreatedKey {
-    key: String,
-    secret: String,
-}
-
-impl From<Manifested> for Outcome {
-    fn from(manifested: Manifested) -> Self {
-        let Manifested { changes, revision, created_keys } = manifested;
-        let created_keys: BTreeMap<String, String> = created_keys.into_iter().map(|CreatedKey { key, secret }| (key, secret)).collect();
-        Self { changes, revision, created_keys }
-    }
-}
 
 /// A manifest and the control plane that it is for.
 struct Work {
@@ -92,28 +47,29 @@ impl Work {
 
     async fn plan(&self) -> Result<Outcome, Failure> {
         let _progress = Progress::of("planning");
-        let variables = json!({"manifest": self.manifest, "prune": self.prune});
-        let answer: PlanAnswer = self.control.ask(PLAN, variables).await.map_err(|error| self.place(error))?;
-        Ok(answer.plan_manifest.into())
+        let operation = PlanManifest { manifest: self.manifest.clone(), prune: self.prune };
+        let answer = self.control.ask(&operation).await.map_err(|error| self.place(error))?;
+        Outcome::try_from(answer.plan_manifest).map_err(Failure::Other)
     }
 
     async fn apply(&self) -> Result<Outcome, Failure> {
         let _progress = Progress::of("applying");
-        let variables = json!({"manifest": self.manifest, "prune": self.prune});
-        let answer: ApplyAnswer = self.control.ask(APPLY, variables).await.map_err(|error| self.place(error))?;
-        Ok(answer.apply_manifest.into())
+        let operation = ApplyManifest { manifest: self.manifest.clone(), prune: self.prune, idempotency_key: None };
+        let answer = self.control.ask(&operation).await.map_err(|error| self.place(error))?;
+        Outcome::try_from(answer.apply_manifest).map_err(Failure::Other)
     }
 
     /// Gives a refusal the lines that it is about.
     fn place(&self, error: ControlError) -> Failure {
-        match error {
-            ControlError::Refused(Refusal { rejections, .. }) if !rejections.is_empty() => Failure::Manifest(
-                rejections.iter().map(|one| self.source.problem(&one.resource, &one.name, &one.field, &one.message)).collect(),
-            ),
-            ControlError::Refused(Refusal { field: Some(field), message, .. }) => {
-                Failure::Manifest(vec![self.source.problem_at(&field, &message)])
-            }
-            other => Failure::Other(other.into()),
+        let ControlError::Refused(refusal) = error else { return Failure::Other(error.into()) };
+        let rejections = Rejection::all_of(&refusal);
+        if !rejections.is_empty() {
+            let place = |one: &Rejection| self.source.problem(&one.resource, &one.name, &one.field, &one.message);
+            return Failure::Manifest(rejections.iter().map(place).collect());
+        }
+        match refusal.field.as_deref() {
+            Some(field) => Failure::Manifest(vec![self.source.problem_at(field, &refusal.message)]),
+            None => Failure::Other(ControlError::Refused(refusal).into()),
         }
     }
 }
@@ -166,9 +122,7 @@ fn print_applied(outcome: &Outcome, format: Format) -> anyhow::Result<()> {
         return Ok(output::line(UNCHANGED)?);
     }
     output::line(changes::render(&outcome.changes, console::colors_enabled()))?;
-    if let Some(revision) = outcome.revision {
-        output::line(format_args!("Applied as revision {revision}."))?;
-    }
+    output::line(format_args!("Applied as revision {}.", outcome.revision))?;
     if !outcome.created_keys.is_empty() {
         output::line("New keys, shown this once:")?;
     }
@@ -184,3 +138,6 @@ fn fail(failure: Failure) -> anyhow::Result<ExitCode> {
         Failure::Other(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;
