@@ -37,19 +37,21 @@ use chrono::TimeDelta;
 use crate::clock::Clock;
 use crate::database::Database;
 
-/// How long a worker may be silent.
+/// How long leases last and workers may be silent.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaseLimits {
-    /// A lease is good for this long without renewal; a worker silent for longer is lost.
+    /// A lease is good for this long without renewal: so long workers can spend while the control plane is away.
     pub ttl: TimeDelta,
+    /// A worker silent for longer counts as lost: it is not asked for money back, and gets no share of what is left.
+    pub silence: TimeDelta,
     /// The longest an exchange may take; leases of a lost worker are held this much longer.
     pub exchange: TimeDelta,
 }
 
 impl Default for LeaseLimits {
-    /// 10 seconds and 10 minutes.
+    /// 15 minutes, 10 seconds, 10 minutes.
     fn default() -> Self {
-        Self { ttl: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) }
+        Self { ttl: TimeDelta::minutes(15), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) }
     }
 }
 
@@ -69,7 +71,7 @@ impl Ledger {
         Self { database, clock, limits, feed }
     }
 
-    /// How long a worker may be silent.
+    /// How long leases last and workers may be silent.
     #[must_use]
     pub const fn limits(&self) -> LeaseLimits {
         self.limits

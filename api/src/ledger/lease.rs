@@ -64,7 +64,7 @@ impl Ledger {
     }
 }
 
-/// Workers that were heard of within the time of a lease.
+/// Workers that were heard of lately.
 pub(super) async fn load_live_workers(
     connection: &impl ConnectionTrait,
     now: DateTime<Utc>,
@@ -73,7 +73,7 @@ pub(super) async fn load_live_workers(
     let live: Vec<String> = worker::Entity::find()
         .select_only()
         .column(worker::Column::Id)
-        .filter(worker::Column::LastSeenAt.gt(now - limits.ttl))
+        .filter(worker::Column::LastSeenAt.gt(now - limits.silence))
         .into_tuple()
         .all(connection)
         .await?;

@@ -30,7 +30,7 @@ impl Ledger {
             worker::Entity::update_many()
                 .col_expr(worker::Column::State, Expr::value(LOST))
                 .filter(worker::Column::State.eq(READY))
-                .filter(worker::Column::LastSeenAt.lte(now - self.limits.ttl))
+                .filter(worker::Column::LastSeenAt.lte(now - self.limits.silence))
                 .exec(&transaction)
                 .await?;
             transaction.commit().await?;
@@ -73,7 +73,7 @@ impl Ledger {
     async fn has_silent_workers(&self) -> Result<bool, DbErr> {
         let silent = worker::Entity::find()
             .filter(worker::Column::State.eq(READY))
-            .filter(worker::Column::LastSeenAt.lte(self.clock.now() - self.limits.ttl))
+            .filter(worker::Column::LastSeenAt.lte(self.clock.now() - self.limits.silence))
             .limit(1)
             .one(self.database.read())
             .await?;

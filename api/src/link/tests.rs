@@ -123,7 +123,7 @@ async fn a_worker_keeps_its_id_over_restarts_and_each_start_counts() {
     let world = World::new().await;
     let first = world.enrol(None).await;
     assert_eq!(first.incarnation, 1);
-    assert_eq!((first.lease_ttl_ms, first.exchange_limit_ms), (10_000, 600_000));
+    assert_eq!((first.lease_ttl_ms, first.exchange_limit_ms), (900_000, 600_000));
     let second = world.enrol(Some(&first.worker_id)).await;
     assert_eq!((second.worker_id.as_str(), second.incarnation), (first.worker_id.as_str(), 2));
     let key = policy::seal::open(&policy::seal::derive_pool_wrapping_key(&world.token), b"", &second.sealed_pool_key).unwrap();

@@ -15,6 +15,10 @@ use crate::clock::Clock;
 use crate::database::fixture::{TestDatabase, insert_budget, insert_organization, start, temporary};
 use crate::ledger::{Feed, LeaseLimits, Ledger};
 
+/// Short leases, so that a few steps of the clock reach every deadline.
+const LIMITS: LeaseLimits =
+    LeaseLimits { ttl: TimeDelta::seconds(10), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) };
+
 pub(super) const ORG: &str = "org_1";
 
 pub(super) struct World {
@@ -41,7 +45,7 @@ impl World {
         insert_budget(&test.database, ORG, "bud_1", cap.nanos()).await;
         let clock = Clock::fixed(start());
         let feed = Feed::new();
-        let ledger = Ledger::new(test.database.clone(), clock.clone(), LeaseLimits::default(), feed.clone());
+        let ledger = Ledger::new(test.database.clone(), clock.clone(), LIMITS, feed.clone());
         Self { test, clock, ledger, feed }
     }
 
