@@ -8,4 +8,5 @@ mod headers;
 mod pass_through;
 mod refusals;
 mod streams;
+mod telemetry;
 mod usage;

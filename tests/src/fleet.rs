@@ -176,10 +176,13 @@ const LOG_FIELDS: &str = "id time project { name } key { name } surface requeste
     usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens } trace";
 const BUDGETS: &str = "{ budgets(first: 100) { nodes { name scope capUsd settledUsd reservedUsd leasedUsd usedPct periodStart resetsAt state } } }";
 
-/// Runs `modelux`; its status, output and errors.
+/// Runs `modelux`; its status, output and errors. Without an address, where and who is left to the arguments.
 pub async fn run_modelux(url: &str, key: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut modelux = command("modelux");
-    modelux.env("MODELUX_URL", url).env("MODELUX_TOKEN", key).env("UPSTREAM_KEY", UPSTREAM_KEY);
+    modelux.env("UPSTREAM_KEY", UPSTREAM_KEY);
+    if !url.is_empty() {
+        modelux.env("MODELUX_URL", url).env("MODELUX_TOKEN", key);
+    }
     modelux.args(arguments).stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || modelux.output().expect("`modelux` can be started")).await.expect("no panic");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -35,7 +35,7 @@ async fn a_change_of_what_somebody_else_has_changed_is_a_conflict() {
     let refusal = owner.refusal(UPDATE, json!({"id": id, "input": {"capUsd": "3"}, "version": version})).await;
     assert_eq!(refusal.code, "CONFLICT", "{refusal:?}");
     let fresh = owner.run("query($id: ID!) { budget(id: $id) { capUsd } }", json!({"id": id})).await;
-    assert_eq!(fresh["budget"]["capUsd"], "2");
+    assert_eq!(tests::fleet::nano(&fresh["budget"]["capUsd"]), 2_000_000_000);
 }
 
 /// Contract 5: the same idempotency key does nothing twice, concurrently too; for something else it is a conflict.

@@ -57,8 +57,7 @@ pub(super) const MUTATIONS: &[Case] = &[
         |w| format!(r#"id: "{}", input: {{apiKey: "second-{}"}}"#, w.provider, super::world::PROVIDER_SECRET),
         "{ revision provider { id } }",
     ),
-    // A provider that a model or a routing config uses can't go; a new one can.
-    existing("deleteProvider", |w| format!(r#"id: "{}""#, w.provider), "{ revision id }"),
+    existing("deleteProvider", |w| format!(r#"id: "{}""#, w.spare), "{ revision id }"),
     other("createModel", |w| format!(r#"input: {{model: "provider-{}/new"}}"#, w.marker), "{ revision model { id } }"),
     existing("updateModel", |w| format!(r#"id: "{}", input: {{contextTokens: 1000}}"#, w.model), "{ revision model { id } }"),
     existing("setModelPrice", |w| format!(r#"input: {{id: "{}", prices: {{inputUsdPerMtok: "3"}}}}"#, w.model), "{ revision model { id } }"),
@@ -70,7 +69,7 @@ pub(super) const MUTATIONS: &[Case] = &[
     ),
     existing(
         "updateRoutingConfig",
-        |w| format!(r#"id: "{}", input: {{document: {{strategy: "single", model: "openai/gpt-4o-mini"}}}}"#, w.routing_config),
+        |w| format!(r#"id: "{}", input: {{document: {{strategy: "single", model: "provider-{}/other"}}}}"#, w.routing_config, w.marker),
         "{ revision routingConfig { id } }",
     ),
     existing("rollbackRoutingConfig", |w| format!(r#"id: "{}", toVersion: 1"#, w.routing_config), "{ revision routingConfig { id } }"),
@@ -111,7 +110,7 @@ pub(super) const QUERIES: &[Case] = &[
     existing("routingConfigDiff", |w| format!(r#"id: "{}", from: 1, to: 2"#, w.routing_config), ""),
     other(
         "validateRoutingConfig",
-        |w| format!(r#"input: {{slug: "try-{}", document: {{strategy: "single", model: "openai/gpt-4o"}}}}"#, w.marker),
+        |w| format!(r#"input: {{slug: "try-{0}", document: {{strategy: "single", model: "provider-{0}/m"}}}}"#, w.marker),
         "{ valid rejections { field message } }",
     ),
     other("budgets", none, "{ nodes { id name } pageInfo { hasNextPage } }"),

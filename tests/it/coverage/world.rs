@@ -13,6 +13,8 @@ pub(super) struct World {
     pub(super) organization: String,
     pub(super) project: String,
     pub(super) provider: String,
+    /// A provider that nothing uses.
+    pub(super) spare: String,
     pub(super) model: String,
     pub(super) routing_config: String,
     pub(super) budget: String,
@@ -37,12 +39,13 @@ impl World {
             )
             .await;
         // A second version, so that there is one to go back to.
-        let again = json!({"id": id("/createRoutingConfig/routingConfig/id"), "input": {"document": {"strategy": "single", "model": "openai/gpt-4o"}}});
+        let again = json!({"id": id("/createRoutingConfig/routingConfig/id"), "input": {"document": {"strategy": "fallback", "attempts": [{"model": format!("provider-{marker}/m")}]}}});
         owner.run("mutation($id: ID!, $input: UpdateRoutingConfigInput!) { updateRoutingConfig(id: $id, input: $input) { revision } }", again).await;
         let organization = owner.query("{ organization { slug } }").await;
         Self {
             organization: text(&organization, "/organization/slug"),
             provider: id("/createProvider/provider/id"),
+            spare: id("/spare/provider/id"),
             model: id("/createModel/model/id"),
             routing_config: id("/createRoutingConfig/routingConfig/id"),
             budget: id("/createBudget/budget/id"),
@@ -56,8 +59,8 @@ impl World {
     }
 
     /// Every id of the set.
-    pub(super) fn ids(&self) -> [&str; 8] {
-        [&self.project, &self.provider, &self.model, &self.routing_config, &self.budget, &self.proxy_key, &self.management_key, &self.member]
+    pub(super) fn ids(&self) -> [&str; 9] {
+        [&self.project, &self.provider, &self.spare, &self.model, &self.routing_config, &self.budget, &self.proxy_key, &self.management_key, &self.member]
     }
 }
 
@@ -67,6 +70,7 @@ fn things(marker: &str) -> String {
         r#"mutation {{
             createProject(input: {{name: "project-{marker}"}}) {{ project {{ id }} }}
             createProvider(input: {{name: "provider-{marker}", vendor: "openai", apiKey: "{PROVIDER_SECRET}"}}) {{ provider {{ id }} }}
+            spare: createProvider(input: {{name: "spare-{marker}", vendor: "simulated"}}) {{ provider {{ id }} }}
             createModel(input: {{model: "provider-{marker}/m", prices: {{inputUsdPerMtok: "1", outputUsdPerMtok: "2"}}}}) {{ model {{ id }} }}
             createRoutingConfig(input: {{slug: "config-{marker}", document: {{strategy: "single", model: "provider-{marker}/m"}}}}) {{ routingConfig {{ id }} }}
             createBudget(input: {{name: "budget-{marker}", scope: "organization", period: monthly, capUsd: "10"}}) {{ budget {{ id }} }}

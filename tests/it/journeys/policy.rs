@@ -12,7 +12,10 @@ use tests::wait::{SOON, until};
 async fn the_seed_policy_is_applied_by_manifest_and_enforced() {
     let fleet = Fleet::start().await;
     let mut wanted = manifest(&fleet.provider);
-    let model = |name: &str| json!({"model": format!("sim/{name}"), "input_usd_per_mtok": 0, "output_usd_per_mtok": 100, "max_output_tokens": 4096});
+    let model = |name: &str| {
+        let output = if name == "cheap" { 0 } else { 100 };
+        json!({"model": format!("sim/{name}"), "input_usd_per_mtok": 0, "output_usd_per_mtok": output, "max_output_tokens": 4096})
+    };
     for name in ["support", "safe", "cheap", "production"] {
         wanted["models"].as_array_mut().unwrap().push(model(name));
     }
@@ -38,7 +41,7 @@ async fn the_seed_policy_is_applied_by_manifest_and_enforced() {
     assert_eq!(served("team=support").await.as_deref(), Some("support"));
     assert_eq!(served("sensitivity=pii").await.as_deref(), Some("safe"));
     assert_eq!(served("team=support,sensitivity=pii").await.as_deref(), Some("support"), "the first rule that holds decides");
-    // What went before cost two times ten tokens, and one of them twice: three cents of ten are three tenths of a cent.
+    // Ten tokens each for the three before.
     let mut spent = 3 * 1_000_000;
     while spent < 90_000_000 {
         assert_eq!(served("team=sales").await.as_deref(), Some("production"), "{spent} nano-USD are spent");

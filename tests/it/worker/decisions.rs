@@ -106,3 +106,51 @@ async fn an_output_limit_is_lowered_where_the_budget_says_so() {
     assert_eq!(fleet.provider.last().json()["max_tokens"], 50, "half a cent buys 50 tokens");
     assert!(reply.head.headers.iter().any(|(name, value)| name.to_lowercase().contains("clamped") && value == "50"), "{:?}", reply.head);
 }
+
+/// with the budget spent, every path and every form of a model is refused; none is exempt.
+#[tokio::test]
+async fn every_way_to_spend_is_refused_when_the_budget_is_spent() {
+    let fleet = Fleet::start().await;
+    let mut wanted = manifest(&fleet.provider);
+    wanted["routing_configs"] = json!([
+        {"slug": "one", "strategy": "single", "model": "sim/cents"},
+        {"slug": "two", "strategy": "fallback", "attempts": [{"model": "@one"}, {"model": "other/gpt-test"}]}]);
+    wanted["projects"][0]["routing_configs"] = json!([{"slug": "own", "strategy": "single", "model": "sim/gpt-test"}]);
+    wanted["budgets"] = json!([{"name": "spent", "scope": "organization", "period": "total", "cap_usd": 0}]);
+    let key = fleet.enforce(&wanted).await.key("app/main");
+    for model in ["sim/cents", "cents", "@one", "@two", "@own", "other/gpt-test"] {
+        for streamed in [false, true] {
+            let chat = fleet.chat(&key, model).header("X-Modelux-Provider-Key", "own");
+            let reply = if streamed { chat.streamed() } else { chat }.send().await;
+            assert_eq!(reply.status(), 402, "{model} streamed {streamed}: {}", reply.text());
+        }
+    }
+    let body = json!({"model": "sim/cents", "messages": [{"role": "user", "content": "x"}]}).to_string();
+    for path in ["/v1/chat/completions", "/openai/v1/chat/completions", "//v1/chat/completions", "/v1/chat/completions/", "/V1/chat/completions", "/v1/chat/completions?x=y"] {
+        for scheme in ["Authorization", "x-api-key"] {
+            let value = if scheme == "Authorization" { format!("Bearer {key}") } else { key.clone() };
+            let reply = tests::http::Request::new("POST", path).header(scheme, &value).body(body.clone()).send(fleet.worker().address()).await;
+            assert!([402, 404].contains(&reply.status()), "{path}: {}", reply.text());
+        }
+    }
+    assert_eq!(fleet.provider.count(), 0, "nothing went upstream");
+}
+
+/// a higher cap counts on from what was spent, and frees who was blocked.
+#[tokio::test]
+async fn a_higher_cap_counts_on_and_unblocks() {
+    let fleet = Fleet::start().await;
+    let mut wanted = manifest(&fleet.provider);
+    wanted["budgets"] = json!([{"name": "grows", "scope": "organization", "period": "monthly", "cap_usd": "0.01"}]);
+    let key = fleet.enforce(&wanted).await.key("app/main");
+    fleet.provider.always("cents", Answer::of(Usage { completion: 100, ..Usage::default() }));
+    fleet.chat(&key, "sim/cents").ok().await;
+    fleet.settled("grows", 10_000_000).await;
+    assert_eq!(fleet.chat(&key, "sim/cents").send().await.status(), 402);
+    wanted["budgets"][0]["cap_usd"] = json!("0.02");
+    fleet.enforce(&wanted).await;
+    assert_eq!(tests::fleet::nano(&fleet.budget("grows").await["settledUsd"]), 10_000_000, "nothing was reset");
+    fleet.chat(&key, "sim/cents").ok().await;
+    assert_eq!(fleet.chat(&key, "sim/cents").send().await.status(), 402);
+    fleet.settled("grows", 20_000_000).await;
+}
