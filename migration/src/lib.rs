@@ -6,6 +6,8 @@
 //! Leaves out: rows. Nothing here writes data, and nothing here knows the entities, so that an old step keeps its
 //! meaning when an entity changes; that entities and tables agree is checked by a test with [`inspect`].
 
+#![expect(elided_lifetimes_in_paths, reason = "the migration trait is declared without the lifetime, and an impl has to match it")]
+
 use sea_orm_migration::MigrationTrait;
 pub use sea_orm_migration::MigratorTrait;
 
