@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test looks at rows and clocks from outside of the store")]
+
 mod booking;
 mod concurrency;
 mod escrow;

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test looks at rows and clocks from outside of the store")]
+
 use base64::Engine as _;
 use entity::{organization, outbox, provider};
 use policy::bundle::VerifyingKey;

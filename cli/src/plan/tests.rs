@@ -40,16 +40,16 @@ impl Running {
         PlanArguments { file, prune, output: Format::Text, target }
     }
 
-    async fn work(&self, manifest: &str) -> Work {
+    fn work(&self, manifest: &str) -> Work {
         Work::prepare(&self.arguments(manifest, false)).unwrap_or_else(|failure| panic!("{}", describe(failure)))
     }
 
     async fn plan(&self, manifest: &str) -> Outcome {
-        self.work(manifest).await.plan().await.unwrap_or_else(|failure| panic!("{}", describe(failure)))
+        self.work(manifest).plan().await.unwrap_or_else(|failure| panic!("{}", describe(failure)))
     }
 
     async fn apply(&self, manifest: &str) -> Outcome {
-        self.work(manifest).await.apply().await.unwrap_or_else(|failure| panic!("{}", describe(failure)))
+        self.work(manifest).apply().await.unwrap_or_else(|failure| panic!("{}", describe(failure)))
     }
 
     async fn export(&self) -> policy::source::Manifest {
@@ -143,7 +143,7 @@ async fn every_field_comes_back_as_it_was_declared_and_an_export_plans_empty() {
 async fn what_the_control_plane_refuses_is_shown_at_its_line() {
     let running = Running::start().await;
     let manifest = "org: default\nrouting_configs:\n- slug: a\n  strategy: custom_rules\n  rules:\n  - if: nonsense == 1\n    then: pass\n  - else: nowhere/x\n";
-    let Err(Failure::Manifest(problems)) = running.work(manifest).await.plan().await else { panic!("accepted nonsense") };
+    let Err(Failure::Manifest(problems)) = running.work(manifest).plan().await else { panic!("accepted nonsense") };
     let mut lines: Vec<_> = problems.iter().map(|problem| (problem.line, problem.field.as_str())).collect();
     lines.sort_unstable();
     assert_eq!(lines, [(6, "rules[0].if"), (8, "rules[1].else")]);
@@ -152,6 +152,6 @@ async fn what_the_control_plane_refuses_is_shown_at_its_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_for_another_organization_is_refused() {
     let running = Running::start().await;
-    let Err(Failure::Manifest(problems)) = running.work("# a comment\norg: other\n").await.apply().await else { panic!("accepted") };
+    let Err(Failure::Manifest(problems)) = running.work("# a comment\norg: other\n").apply().await else { panic!("accepted") };
     assert_eq!((problems[0].line, problems[0].field.as_str()), (2, "org"));
 }

@@ -113,26 +113,3 @@ async fn values_of_a_budget_that_counts_each_apart_have_accounts_of_their_own() 
     assert_eq!(periods.len(), 600);
     assert!(periods.iter().all(|period| period.settled_nano == usd(2).nanos()));
 }
-
-/// Prints a figure; run by hand: `cargo test -p api --release events_a_second -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement, not a check"]
-async fn events_a_second() {
-    let world = World::new(usd(100_000_000)).await;
-    for budget in ["bud_2", "bud_3", "bud_4"] {
-        crate::database::fixture::insert_budget(&world.test.database, ORG, budget, usd(100_000_000).nanos()).await;
-    }
-    let charges = |n: u32| {
-        let mut charges: Vec<_> = ["bud_1", "bud_2", "bud_3"].iter().map(|budget| charge(&month(budget, ""), "", usd(1))).collect();
-        charges.push(charge(&month("bud_4", &format!("user-{}", n % 1000)), "", usd(1)));
-        charges
-    };
-    let events: Vec<UsageEvent> = (0..20_000).map(|n| event(&format!("evt_{n:08}"), usd(1), charges(n))).collect();
-    let batches: Vec<Vec<u8>> = events.chunks(1000).map(lines).collect();
-    let started = std::time::Instant::now();
-    for batch in batches {
-        world.ledger.book(&batch).await.unwrap();
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{:.0} events/s", 20_000.0 / seconds);
-}
