@@ -1,3 +1,5 @@
+//! The roles of the contract, and that keys and grants never reach further.
+
 use entity::membership::Role;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The link through its routes: tokens, long-polls, batches.
+
 #![expect(clippy::disallowed_methods, reason = "a test looks at rows and clocks from outside of the store")]
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Revisions from rows to what workers are told, on SQLite in memory.
+
 #![expect(clippy::disallowed_methods, reason = "a test looks at rows and clocks from outside of the store")]
 
 use base64::Engine as _;

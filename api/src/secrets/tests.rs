@@ -1,3 +1,5 @@
+//! Sealing and opening, with the right keys and with wrong ones.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Periods: every instant is in exactly one, whatever the zone.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What compiles, and what is rejected under which resource and field.
+
 use serde_json::{Value, json};
 
 use crate::testing::compiled;

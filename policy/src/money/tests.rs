@@ -1,3 +1,5 @@
+//! Money is read and written exactly, and no sum wraps around.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Costs are exact, rounded up once, and grow with every bucket.
+
 use proptest::prelude::*;
 
 use super::*;

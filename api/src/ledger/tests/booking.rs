@@ -1,3 +1,5 @@
+//! Events are booked once, in full, and to the right budgets.
+
 use entity::{budget_entry, lease, request_log, request_tag, usage_ledger};
 use policy::event::{EventKind, UsageEvent};
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _};

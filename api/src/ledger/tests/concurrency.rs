@@ -1,3 +1,5 @@
+//! Many workers at one budget at once.
+
 use std::sync::Arc;
 
 use policy::event::UsageEvent;

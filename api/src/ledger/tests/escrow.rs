@@ -1,3 +1,5 @@
+//! What is settled and leased never passes a cap.
+
 use entity::lease;
 use policy::money::NanoUsd;
 
