@@ -18,6 +18,7 @@ pub(crate) mod member;
 pub(crate) mod model;
 pub(crate) mod organization;
 pub(crate) mod project;
+mod price_change;
 pub(crate) mod provider;
 pub(crate) mod proxy_key;
 pub(crate) mod routing_config;
@@ -25,3 +26,4 @@ mod valid;
 
 pub(crate) use change::{Call, Change, Command, Done, run, try_out};
 pub use failure::OperationError;
+pub(crate) use price_change::publish_begun_prices;

@@ -9,6 +9,7 @@ use axum::Router;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
+use crate::app::publish_begun_prices;
 use crate::authz::{Matrix, MatrixError};
 use crate::bootstrap::{BootstrapError, Credentials};
 use crate::clock::Clock;
@@ -23,6 +24,9 @@ use crate::secrets::{MasterKey, MasterKeyError, Secrets, SecretsError};
 use crate::state::AppState;
 use crate::telemetry::Metrics;
 use crate::{bootstrap, graphql, http};
+
+/// How often prices are looked for that have begun.
+const PRICES: Duration = Duration::from_secs(10);
 
 /// Why a control plane can't start.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +186,7 @@ impl Listening {
         let Self { plane, listener, address: _ } = self;
         let ControlPlane { config, state, supervisor, .. } = &plane;
         jobs::start(supervisor, &state.database, &state.clock, &state.publisher, &state.ledger);
+        publish_prices_as_they_begin(supervisor, state);
         let stopping = supervisor.stopping();
         let router = plane.router().into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();
@@ -201,6 +206,15 @@ impl Listening {
         }
         served
     }
+}
+
+/// A price that was set for later is part of no bundle until it begins.
+fn publish_prices_as_they_begin(supervisor: &Supervisor, state: &AppState) {
+    let state = state.clone();
+    supervisor.every("prices", PRICES, move || {
+        let state = state.clone();
+        async move { Ok(publish_begun_prices(&state).await?) }
+    });
 }
 
 async fn after(stopping: tokio_util::sync::CancellationToken, limit: Duration) {

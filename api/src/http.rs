@@ -7,6 +7,7 @@ mod arrival;
 mod graphql;
 mod operations;
 mod request_id;
+mod span;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +52,12 @@ pub(crate) fn router(state: HttpState, link: LinkState) -> Router {
         .merge(operations)
         .merge(link::router(link))
         .fallback(operations::unknown)
-        // 4. answers that are not streams are compressed
+        // 5. answers that are not streams are compressed
         .layer(CompressionLayer::new().gzip(true))
-        // 3. who is heard of from where: address and trace, for the audit event and the log
+        // 4. who is heard of from where: address and trace, for the audit event and the log
         .layer(axum::middleware::from_fn_with_state(state.clone(), arrival::note))
+        // 3. a span around it, below the caller's
+        .layer(axum::middleware::from_fn(span::around))
         // 2. what came in is counted and timed
         .layer(axum::middleware::from_fn_with_state(state, operations::count))
         // 1. every request has an id, and the answer says it

@@ -68,7 +68,11 @@ fn run(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
-            Command::Serve(options) => serve(options.into_config()?).await,
+            Command::Serve(options) => {
+                // A fleet begins without the demo; `modelux up` begins with it.
+                let demo = options.no_demo == Some(false);
+                serve(Config { demo, ..options.into_config()? }).await
+            }
             Command::Migrate(options) => ControlPlane::open(options.into_config()?).await.map(|_| ()).map_err(Into::into),
             Command::Admin(AdminArguments { command }) => administer(command).await,
         }
@@ -82,7 +86,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let address = listening.address();
     listening.plane().bootstrap(|credentials| write_credentials(&data_dir, address, &proxy_url, credentials)).await?;
     tell(format_args!("modelux-api ready at http://{address}"), &mut std::io::stdout());
-    listening.serve(told_to_stop()?).await.context("the listener broke")
+    let served = listening.serve(told_to_stop()?).await.context("the listener broke");
+    tokio::task::spawn_blocking(telemetry::flush).await?;
+    served
 }
 
 async fn administer(command: AdminCommand) -> anyhow::Result<()> {

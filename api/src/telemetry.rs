@@ -1,28 +1,34 @@
-//! What this process says about itself: log lines and metrics.
+//! What this process says about itself: log lines, metrics, spans.
 //!
-//! Promises: no prompt, completion, key or secret in either; label values come from closed sets.
+//! Promises: no prompt, completion, key or secret in any of them; label values come from closed sets.
 
 mod metrics;
+mod traces;
+
+use std::io::IsTerminal as _;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 pub use metrics::Metrics;
+pub use traces::flush;
 
 use crate::config::{LogFormat, TelemetryConfig};
 
-/// Log lines go to stderr from here on. Whoever embeds the control plane calls this once, or brings a subscriber of their own.
+/// Log lines go to stderr from here on, and spans to the collector where one is configured. Whoever embeds the control plane calls this once, or brings a subscriber of their own.
 ///
 /// # Errors
-/// When the filter can't be read, or there is a subscriber already.
+/// When the filter or the collector's address can't be read, or there is a subscriber already.
 pub fn start_logging(config: &TelemetryConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log_filter)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match config.log_format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
+    let spans = config.otlp_endpoint.as_deref().map(traces::tracer).transpose()?;
+    let spans = spans.map(|tracer| tracing_opentelemetry::layer().with_tracer(tracer));
+    tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init()?;
     Ok(())
 }

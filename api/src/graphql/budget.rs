@@ -157,7 +157,7 @@ impl TryFrom<CreateBudgetInput> for Budget {
             period: period.into(),
             anchor_day: read_anchor(anchor_day)?,
             time_zone,
-            cap_usd: cap_usd.0,
+            cap_usd: cap_usd.read("capUsd")?,
             thresholds: thresholds.map_or_else(|| Ok(vec![Fraction::from_ppm(800_000)]), |shares| read("thresholds", shares.into()))?,
             at_cap: at_cap.map(|at_cap| read("atCap", at_cap)).transpose()?.unwrap_or_default(),
             downgrade_at: downgrade_at.map_or_else(|| Ok(Fraction::whole()), |share| read("downgradeAt", share.into()))?,
@@ -206,7 +206,9 @@ impl Overlay<Budget> for UpdateBudgetInput {
             budget.anchor_day = read_anchor(anchor_day)?;
         }
         time_zone.update_to(&mut budget.time_zone);
-        budget.cap_usd = cap_usd.map_or(budget.cap_usd, |cap| cap.0);
+        if let Some(cap) = cap_usd {
+            budget.cap_usd = cap.read("capUsd")?;
+        }
         if let Some(thresholds) = thresholds {
             budget.thresholds = read("thresholds", thresholds.into())?;
         }

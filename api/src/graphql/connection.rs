@@ -10,6 +10,9 @@ use crate::store::page::{CursorError, DEFAULT_PAGE, MAX_PAGE, Page, PageRequest,
 /// Which page is wanted.
 pub(super) fn page_request(first: Option<i32>, after: Option<&str>) -> Result<PageRequest> {
     let first = first.map(u64::try_from).transpose().map_err(|_| Refusal::invalid("first", "`first` can't be negative"))?;
+    if first.is_some_and(|first| first > MAX_PAGE) {
+        return Err(Refusal::invalid("first", format!("`first` is at most {MAX_PAGE}")));
+    }
     Ok(PageRequest::new(first, after)?)
 }
 

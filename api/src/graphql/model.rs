@@ -20,6 +20,7 @@ use crate::app::OperationError;
 use crate::app::managed::{Create, Delete, Overlay, Update};
 use crate::app::model::{Models, Prices, SetModelPrice};
 use crate::authz::{Action, Resource};
+use crate::error::Refusal;
 use crate::store::{self, page};
 
 /// An addition to the built-in catalogue, or an override of it.
@@ -113,25 +114,26 @@ struct PricesInput {
 }
 
 impl PricesInput {
-    fn into_prices(self) -> Prices {
+    fn into_prices(self) -> Result<Prices, OperationError> {
         let Self { input_usd_per_mtok, cached_input_usd_per_mtok, cache_write_usd_per_mtok, output_usd_per_mtok, reasoning_usd_per_mtok } = self;
-        let usd = |amount: Option<UsdAmount>| amount.map(|amount| amount.0);
-        Prices {
-            input: usd(input_usd_per_mtok),
-            cached_input: usd(cached_input_usd_per_mtok),
-            cache_write: usd(cache_write_usd_per_mtok),
-            output: usd(output_usd_per_mtok),
-            reasoning: usd(reasoning_usd_per_mtok),
-        }
+        let usd = |amount: Option<UsdAmount>, field: &str| amount.map(|amount| amount.read(&format!("prices.{field}"))).transpose();
+        Ok(Prices {
+            input: usd(input_usd_per_mtok, "inputUsdPerMtok")?,
+            cached_input: usd(cached_input_usd_per_mtok, "cachedInputUsdPerMtok")?,
+            cache_write: usd(cache_write_usd_per_mtok, "cacheWriteUsdPerMtok")?,
+            output: usd(output_usd_per_mtok, "outputUsdPerMtok")?,
+            reasoning: usd(reasoning_usd_per_mtok, "reasoningUsdPerMtok")?,
+        })
     }
 
-    fn lay_over(self, model: &mut Model) {
-        let Prices { input, cached_input, cache_write, output, reasoning } = self.into_prices();
+    fn lay_over(self, model: &mut Model) -> Result<(), OperationError> {
+        let Prices { input, cached_input, cache_write, output, reasoning } = self.into_prices()?;
         model.input_usd_per_mtok = input;
         model.cached_input_usd_per_mtok = cached_input;
         model.cache_write_usd_per_mtok = cache_write;
         model.output_usd_per_mtok = output;
         model.reasoning_usd_per_mtok = reasoning;
+        Ok(())
     }
 }
 
@@ -150,8 +152,10 @@ struct CreateModelInput {
     quality_tier: Option<TierName>,
 }
 
-impl From<CreateModelInput> for Model {
-    fn from(input: CreateModelInput) -> Self {
+impl TryFrom<CreateModelInput> for Model {
+    type Error = Refusal;
+
+    fn try_from(input: CreateModelInput) -> Result<Self> {
         let CreateModelInput { model, prices, context_tokens, max_output_tokens, quality_tier } = input;
         let mut model = Self {
             model,
@@ -164,8 +168,8 @@ impl From<CreateModelInput> for Model {
             max_output_tokens,
             quality_tier: quality_tier.map(Into::into),
         };
-        prices.unwrap_or_default().lay_over(&mut model);
-        model
+        prices.unwrap_or_default().lay_over(&mut model)?;
+        Ok(model)
     }
 }
 
@@ -186,7 +190,7 @@ impl Overlay<Model> for UpdateModelInput {
     fn lay_over(self, model: &mut Model) -> Result<(), OperationError> {
         let Self { prices, context_tokens, max_output_tokens, quality_tier } = self;
         if let Some(prices) = prices {
-            prices.lay_over(model);
+            prices.lay_over(model)?;
         }
         context_tokens.update_to(&mut model.context_tokens);
         max_output_tokens.update_to(&mut model.max_output_tokens);
@@ -253,7 +257,7 @@ impl ModelMutation {
     /// Adds a model, or overrides one of the catalogue.
     async fn create_model(&self, ctx: &Context<'_>, input: CreateModelInput, idempotency_key: Option<String>) -> Result<ModelPayload> {
         let caller = caller(ctx)?;
-        let done = caller.change(idempotency_key, Create::<Models> { place: (), source: input.into() }).await?;
+        let done = caller.change(idempotency_key, Create::<Models> { place: (), source: input.try_into()? }).await?;
         Ok(ModelPayload { model: load(caller, &done.id).await?, revision: done.revision })
     }
 
@@ -276,7 +280,7 @@ impl ModelMutation {
     async fn set_model_price(&self, ctx: &Context<'_>, input: SetModelPriceInput, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<ModelPayload> {
         let caller = caller(ctx)?;
         let SetModelPriceInput { id, prices, effective_from } = input;
-        let command = SetModelPrice { id: id.0, expected_version, prices: prices.into_prices(), effective_from };
+        let command = SetModelPrice { id: id.0, expected_version, prices: prices.into_prices()?, effective_from };
         let done = caller.change(idempotency_key, command).await?;
         Ok(ModelPayload { model: load(caller, &done.id).await?, revision: done.revision })
     }

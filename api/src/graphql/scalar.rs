@@ -5,34 +5,42 @@ use indexmap::IndexMap;
 use policy::money::{NanoUsd, Usd};
 use serde::Serialize;
 
+use crate::app::OperationError;
+
 /// US dollars as an exact decimal string, such as "12.50". Accepts a number too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct UsdAmount(pub(super) Usd);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct UsdAmount(String);
 
 #[Scalar(name = "Usd")]
 impl ScalarType for UsdAmount {
+    /// Takes any text, so that what is no amount is refused with the name of its field ([`UsdAmount::read`]).
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
-            Value::String(text) => text.parse().map(|nano| Self(Usd(nano))).map_err(InputValueError::custom),
-            Value::Number(number) => number.to_string().parse().map(|nano| Self(Usd(nano))).map_err(InputValueError::custom),
+            Value::String(text) => Ok(Self(text)),
+            Value::Number(number) => Ok(Self(number.to_string())),
             other => Err(InputValueError::expected_type(other)),
         }
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.0.to_string())
+        Value::String(self.0.clone())
     }
 }
 
 impl UsdAmount {
-    pub(super) const fn from_nanos(nanos: i64) -> Self {
-        Self(Usd(NanoUsd::from_nanos(nanos)))
+    pub(super) fn from_nanos(nanos: i64) -> Self {
+        NanoUsd::from_nanos(nanos).into()
+    }
+
+    /// The amount that a caller wrote into `field`.
+    pub(super) fn read(&self, field: &str) -> Result<Usd, OperationError> {
+        self.0.parse().map(Usd).map_err(|error: policy::money::MoneyError| OperationError::invalid(field, error.to_string()))
     }
 }
 
 impl From<NanoUsd> for UsdAmount {
     fn from(amount: NanoUsd) -> Self {
-        Self(Usd(amount))
+        Self(amount.to_string())
     }
 }
 

@@ -28,24 +28,33 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// One request, or one subscription as server-sent events.
 pub(super) async fn post(State(state): State<HttpState>, Extension(arrival): Extension<Arrival>, headers: HeaderMap, body: Bytes) -> Response {
+    let request_id = arrival.request_id.clone().unwrap_or_default();
     let caller = match recognise(&state, bearer(&headers), arrival).await {
         Ok(caller) => caller,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => return refused(refusal, &request_id),
     };
-    if !is_json(&headers) {
-        return refused(Refusal::invalid("content-type", "send `application/json`"));
-    }
-    let request = match serde_json::from_slice::<async_graphql::Request>(&body) {
+    let request = match read(&headers, &body) {
         Ok(request) => request.data(caller),
-        Err(error) => return refused(Refusal::invalid("body", format!("not a GraphQL request: {error}"))),
+        Err(refusal) => return refused(refusal, &request_id),
     };
     if accepts_events(&headers) {
-        return events(state.schema.execute_stream(request).map(tidy)).into_response();
+        return events(state.schema.execute_stream(request).map(move |response| tidy(response, &request_id))).into_response();
     }
     match tokio::time::timeout(state.config.request_timeout, state.schema.execute(request)).await {
-        Ok(response) => Json(tidy(response)).into_response(),
-        Err(_) => refused(Refusal::new(ErrorCode::Internal, "the request took too long and was given up")),
+        Ok(response) => Json(tidy(response, &request_id)).into_response(),
+        Err(_) => refused(Refusal::new(ErrorCode::Internal, "the request took too long and was given up"), &request_id),
     }
+}
+
+/// One request in JSON: no list of them, no form.
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<async_graphql::Request, Refusal> {
+    if !is_json(headers) {
+        return Err(Refusal::invalid("content-type", "send `application/json`"));
+    }
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::invalid("body", "not a GraphQL request: send one JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error| Refusal::invalid("body", format!("not a GraphQL request: {error}")))
 }
 
 /// GraphiQL for a browser, a socket for subscriptions.
@@ -122,19 +131,19 @@ fn events(responses: impl Stream<Item = GraphQlResponse> + Send + 'static) -> Ss
 }
 
 /// An answer that is nothing but an error.
-fn refused(refusal: Refusal) -> Response {
+fn refused(refusal: Refusal, request_id: &str) -> Response {
     let status = refusal.code.status();
     let error = async_graphql::Error::from(refusal).into_server_error(async_graphql::Pos::default());
     let error = ServerError { locations: Vec::new(), ..error };
-    (status, Json(tidy(GraphQlResponse::from_errors(vec![error])))).into_response()
+    (status, Json(tidy(GraphQlResponse::from_errors(vec![error]), request_id))).into_response()
 }
 
 /// Gives every error a code, and writes what is ours into the log. What has none was refused before any resolver: the request itself is
 /// not right.
-fn tidy(mut response: GraphQlResponse) -> GraphQlResponse {
+fn tidy(mut response: GraphQlResponse, request_id: &str) -> GraphQlResponse {
     for error in &mut response.errors {
         if let Some(cause) = error.source::<OperationError>() {
-            tracing::error!(error = chain(cause), path = ?error.path, "a request failed");
+            tracing::error!(request.id = request_id, error = chain(cause), path = ?error.path, "a request failed");
         }
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {

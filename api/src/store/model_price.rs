@@ -1,8 +1,11 @@
+#![expect(clippy::disallowed_methods, reason = "the job that publishes prices as they begin looks at all organizations")]
 //! Price lines of models.
 
 use chrono::{DateTime, Utc};
+use entity::bundle;
 use entity::model_price::{Column, Entity, Model};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::select;
 use crate::authz::TenantScope;
@@ -22,5 +25,23 @@ pub(crate) async fn in_force(connection: &impl ConnectionTrait, scope: &TenantSc
         .filter(not_over)
         .order_by_desc(Column::EffectiveFrom)
         .one(connection)
+        .await
+}
+
+/// Organizations, by id, with a price that began by `now` and after their newest bundle was made.
+pub(crate) async fn organizations_with_begun(connection: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<Vec<String>, DbErr> {
+    let newest = Query::select()
+        .expr(Expr::col((bundle::Entity, bundle::Column::CreatedAt)).max())
+        .from(bundle::Entity)
+        .and_where(Expr::col((bundle::Entity, bundle::Column::OrgId)).equals((Entity, Column::OrgId)))
+        .take();
+    Entity::find()
+        .select_only()
+        .column(Column::OrgId)
+        .distinct()
+        .filter(Column::EffectiveFrom.lte(now))
+        .filter(Expr::col((Entity, Column::EffectiveFrom)).gt(Expr::SubQuery(None, Box::new(newest.into()))))
+        .into_tuple()
+        .all(connection)
         .await
 }

@@ -10,7 +10,7 @@ use super::TenantOwned;
 /// Rows in a page where the caller does not say.
 pub(crate) const DEFAULT_PAGE: u64 = 50;
 /// Most rows in a page.
-pub(crate) const MAX_PAGE: u64 = 200;
+pub(crate) const MAX_PAGE: u64 = 500;
 
 /// Which page.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl PageRequest {
     pub(crate) fn new(first: Option<u64>, after: Option<&str>) -> Result<Self, CursorError> {
         let after = after.map(|cursor| BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| CursorError)).transpose()?;
         let after = after.map(|bytes| String::from_utf8(bytes).map_err(|_| CursorError)).transpose()?;
-        Ok(Self { first: first.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE), after })
+        Ok(Self { first: first.unwrap_or(DEFAULT_PAGE), after })
     }
 
     /// One row more than wanted tells whether there is a next page.

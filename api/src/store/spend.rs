@@ -60,8 +60,10 @@ pub(crate) async fn sums(connection: &impl ConnectionTrait, scope: &TenantScope,
         rows = rows.join(JoinType::LeftJoin, tag_relation(tag));
     }
     for (index, dimension) in dimensions.iter().enumerate() {
+        // Grouped by its name: written twice, its bound values would make two different expressions of it for PostgreSQL.
+        let name = format!("group_{index}");
         let value = expression(dimension, connection.get_database_backend());
-        rows = rows.expr_as(value.clone(), format!("group_{index}")).group_by(value);
+        rows = rows.expr_as(value, name.clone()).group_by(Expr::col(Alias::new(name)));
     }
     let rows = rows
         .expr_as(total(usage_ledger::Column::CostNano), "cost_nano")
