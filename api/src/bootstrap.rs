@@ -146,12 +146,6 @@ fn first_manifest(demo: bool) -> serde_json::Value {
     json!({
         "org": FIRST_ORGANIZATION,
         "providers": [{"name": "simulated", "vendor": "simulated"}],
-        "models": [
-            {"model": "simulated/small", "input_usd_per_mtok": "0.10", "cached_input_usd_per_mtok": "0.01", "output_usd_per_mtok": "0.40",
-             "context_tokens": 128_000, "max_output_tokens": 4_096, "quality_tier": "economy"},
-            {"model": "simulated/large", "input_usd_per_mtok": "2.50", "cached_input_usd_per_mtok": "0.25", "output_usd_per_mtok": "10.00",
-             "context_tokens": 128_000, "max_output_tokens": 16_384, "quality_tier": "standard"},
-        ],
         "projects": [{"name": "demo", "keys": [{"name": "demo"}]}],
         "budgets": [{"name": "demo-monthly", "scope": {"project": "demo"}, "period": "monthly", "cap_usd": "10.00"}],
     })

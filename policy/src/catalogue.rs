@@ -47,6 +47,9 @@ pub const VENDORS: [Vendor; 18] = [
     vendor("openrouter", Some("https://openrouter.ai/api/v1"), false),
 ];
 
+/// The name of a catalogue line that is about every model of its vendor that has no line of its own.
+pub const ANY_MODEL: &str = "*";
+
 /// The vendor of that name.
 #[must_use]
 pub fn find_vendor(name: &str) -> Option<&'static Vendor> {

@@ -132,7 +132,8 @@ impl Engine {
     #[must_use]
     pub fn visible_models(&self, subject: &Subject) -> Vec<String> {
         let Some(key) = self.key(subject.key) else { return Vec::new() };
-        let models = self.bundle.models.iter().filter_map(|model| {
+        let named = self.bundle.models.iter().filter(|model| model.name.as_ref() != crate::catalogue::ANY_MODEL);
+        let models = named.filter_map(|model| {
             let provider = self.provider(model.provider)?;
             resolve::allowed(&key.allowed_models, &provider.name, &model.name).then(|| format!("{}/{}", provider.name, model.name))
         });

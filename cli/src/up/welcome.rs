@@ -23,7 +23,7 @@ fn render(credentials: &Credentials, data_dir: &Path) -> String {
 
 /// One line, so that it can be pasted anywhere.
 fn first_request(proxy: &str, Demo { project: _, proxy_key }: &Demo) -> String {
-    let body = r#"{"model":"simulated/small","messages":[{"role":"user","content":"Hello"}]}"#;
+    let body = r#"{"model":"simulated/sim-small","messages":[{"role":"user","content":"Hello"}]}"#;
     format!("curl {proxy}/v1/chat/completions -H 'Authorization: Bearer {proxy_key}' -H 'Content-Type: application/json' -d '{body}'")
 }
 

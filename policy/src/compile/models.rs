@@ -138,7 +138,7 @@ pub(super) fn compile_models<'a>(organization: &'a Organization, index: &mut Ind
     let added = declared.into_iter().map(|((provider, name), record)| merge(provider, name, None, Some(record)));
     compiled.extend(added);
     compiled.sort_by(|one, other| (one.provider, &one.name).cmp(&(other.provider, &other.name)));
-    for model in &compiled {
+    for model in compiled.iter().filter(|model| model.name.as_ref() != catalogue::ANY_MODEL) {
         index.bare_models.entry(model.name.to_string()).or_default().push(model.provider);
     }
     compiled

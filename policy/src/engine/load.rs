@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::budgets::BudgetIndex;
 use super::{Engine, LoadedConfig, LoadedRule, index};
 use crate::bundle::v1::{Bundle, Config, Strategy, Target};
+use crate::catalogue::ANY_MODEL;
 use crate::facts::Tags;
 use crate::rule::{Rule, RuleKind};
 
@@ -48,7 +49,9 @@ impl Engine {
         for (position, model) in (0_u32..).zip(&bundle.models) {
             if let Some(of_provider) = models.get_mut(index(model.provider)) {
                 of_provider.insert(Arc::clone(&model.name), position);
-                bare_models.entry(Arc::clone(&model.name)).or_default().push(model.provider);
+                if model.name.as_ref() != ANY_MODEL {
+                    bare_models.entry(Arc::clone(&model.name)).or_default().push(model.provider);
+                }
             }
         }
         Ok(Self {

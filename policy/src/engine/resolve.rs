@@ -214,7 +214,7 @@ impl Deciding<'_> {
             return Err((DenialReason::UnknownModel, "a provider is not in this bundle".to_owned()));
         };
         let models = engine.models.get(index(provider));
-        let known = models.and_then(|models| models.get(name).or_else(|| models.get("*")));
+        let known = models.and_then(|models| models.get(name).or_else(|| models.get(catalogue::ANY_MODEL)));
         let model = known.and_then(|&at| engine.bundle.models.get(index(at)));
         Ok(ResolvedTarget {
             provider,

@@ -50,6 +50,8 @@ fn model_forms_are_resolved_or_refused_with_the_way_out() {
     assert_eq!(code("openai/anything"), Ok(vec!["openai/anything".to_owned()]));
     assert_eq!(code("@cheap"), Ok(vec!["sim/sim-small".to_owned()]));
     assert_eq!(code("@nope"), Err("routing_config_not_found".to_owned()));
+    assert_eq!(code("sim/error-429"), Ok(vec!["sim/error-429".to_owned()]));
+    assert_eq!(code("*"), Err("model_not_found".to_owned()));
     assert_eq!(code("nope"), Err("model_not_found".to_owned()));
     assert_eq!(code("nope/gpt-4o"), Err("model_not_found".to_owned()));
     assert_eq!(code(""), Err("model_not_found".to_owned()));

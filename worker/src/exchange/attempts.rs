@@ -20,7 +20,7 @@ use crate::health::OrgHealth;
 use crate::identity::Caller;
 use crate::metering::{AttemptEnd, Booking, consumption};
 use crate::route::{FailureClass, Leaf, Walk};
-use crate::upstream::{self, Outgoing, Reply};
+use crate::upstream::{self, Outgoing, Reply, Way};
 
 /// Bytes of a refusal that are read and passed on.
 const REFUSAL_LIMIT: usize = 1 << 20;
@@ -100,7 +100,9 @@ impl<'p> Flight<'_, 'p> {
         self.admit(leaf).await?;
         let Some(current) = &self.current else { return Err(bug()) };
         let caller = &self.caller.policy;
-        let sent = upstream::send(&self.context.connections, caller, &current.admission, self.outgoing);
+        let trace = self.booking.attempt(&current.admission, caller, self.facts, current.began);
+        let way = Way { admission: &current.admission, trace };
+        let sent = upstream::send(&self.context.connections, caller, &way, self.outgoing);
         let sent = match pingora_timeout::timeout(timeout, sent).await {
             Ok(sent) => sent,
             Err(_) => Err(upstream::SendError::Timeout { ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
@@ -189,8 +191,8 @@ impl<'p> Flight<'_, 'p> {
         if class != FailureClass::NotAdmitted {
             self.health.failed(&target);
         }
-        if matches!(error, upstream::SendError::Timeout { .. }) {
-            // It was sent: the provider has read it and may bill what it made of it.
+        if matches!(error, upstream::SendError::Timeout { .. } | upstream::SendError::Broken(_)) {
+            // It was sent: the provider may have read it and bill what it made of it.
             self.end_estimated(outcome, 0);
         } else {
             self.end(AttemptEnd { outcome, status: 0, took: self.took(), consumed: None });
