@@ -91,6 +91,6 @@ async fn metrics_of_both_planes_are_well_formed() {
                 assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
             }
         }
-        assert!(typed.len() > 3, "{text}");
+        assert!(typed.len() > 1, "{text}");
     }
 }
