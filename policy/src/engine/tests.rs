@@ -1,3 +1,5 @@
+//! Decisions on whole organizations.
+
 use serde_json::{Value, json};
 
 use crate::facts::Tags;
