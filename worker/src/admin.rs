@@ -44,10 +44,7 @@ pub(crate) async fn readyz(context: &Context, session: &mut ServerSession, arriv
 }
 
 pub(crate) async fn metrics(context: &Context, session: &mut ServerSession, arrival: &Arrival, head_only: bool) -> Sent {
-    for policy in context.policies.current().iter() {
-        context.metrics.applied(&policy.engine.bundle().org.slug, policy.applied_revision);
-    }
-    context.metrics.stands(context.spool.figures(), context.budgets.leaks());
+    context.look_around();
     let text = Bytes::from(context.metrics.render());
     head(200, arrival, head_only).send(session, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"), text).await
 }

@@ -30,7 +30,7 @@ use crate::ingress::ReadFailure;
 use crate::link::Enrolment;
 use crate::policy_feed::Policies;
 use crate::spool::Spool;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Otlp};
 use crate::upstream::{Connections, SendError};
 
 /// What all exchanges of a worker share.
@@ -51,6 +51,8 @@ pub struct Context {
     pub enrolment: Arc<Enrolment>,
     /// Exchanges in progress, for the heartbeat.
     pub in_flight: Arc<AtomicU64>,
+    /// Where spans go; absent where nobody collects them.
+    pub(crate) otlp: Option<Otlp>,
     pub(crate) connections: Connections,
     pub(crate) rates: RateLimits,
     pub(crate) draining: AtomicBool,
@@ -72,13 +74,15 @@ pub struct Parts {
     pub enrolment: Arc<Enrolment>,
     /// Exchanges in progress, for the heartbeat.
     pub in_flight: Arc<AtomicU64>,
+    /// Where spans go; absent where nobody collects them.
+    pub otlp: Option<Otlp>,
 }
 
 impl Context {
     /// Puts the parts together; the rest of the worker's state begins empty.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { policies, budgets, spool, metrics, limits, enrolment, in_flight } = parts;
+        let Parts { policies, budgets, spool, metrics, limits, enrolment, in_flight, otlp } = parts;
         let connections = Connections::new(&limits, Arc::clone(&metrics));
         Self {
             policies,
@@ -89,6 +93,7 @@ impl Context {
             limits,
             enrolment,
             in_flight,
+            otlp,
             connections,
             rates: RateLimits::new(),
             draining: AtomicBool::new(false),
@@ -112,6 +117,14 @@ impl Context {
     pub(crate) fn exchange_limit(&self) -> Duration {
         let own = self.limits.exchange_limit;
         self.enrolment.known().map_or(own, |identity| own.min(identity.exchange_limit))
+    }
+
+    /// Brings the figures up to date that nobody counts while they happen.
+    pub(crate) fn look_around(&self) {
+        for policy in self.policies.current().iter() {
+            self.metrics.applied(&policy.engine.bundle().org.slug, policy.applied_revision);
+        }
+        self.metrics.stands(self.spool.figures(), self.budgets.leaks());
     }
 
     /// An exchange has begun.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use llm::stream::meter::UsageVerdict;
 use llm::usage::{Buckets, Usage, UsageSource as Told};
 use policy::event::{AttemptRecord, Charge, EventKind, Named, UsageEvent, UsageSource};
@@ -18,7 +19,10 @@ use serde_json::value::RawValue;
 use crate::enforce::Admission;
 use crate::exchange::{Arrival, Context};
 use crate::identity::Caller;
+use crate::policy_feed::OrgPolicy;
 use crate::spool::SpoolFull;
+use crate::telemetry::finished::{Finished, Traced, TracedAttempt};
+use crate::telemetry::trace_context::TraceContext;
 
 /// What one attempt consumed.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +48,10 @@ pub(crate) struct Booking<'c> {
     context: &'c Context,
     event: UsageEvent,
     started: Instant,
+    /// Where we are in the caller's trace.
+    position: Option<TraceContext>,
+    /// What spans are made of; absent where none are exported.
+    traced: Option<Box<Traced>>,
 }
 
 impl<'c> Booking<'c> {
@@ -86,11 +94,21 @@ impl<'c> Booking<'c> {
             charges: Vec::new(),
             trace: Box::default(),
         };
-        Self { context, event, started: arrival.started }
+        let traced = context.otlp.as_ref().map(|_| Box::default());
+        Self { context, event, started: arrival.started, position: None, traced }
+    }
+
+    /// Where spans are exported, ours is known from here on, even if the request can't be read.
+    pub(crate) fn continue_trace(&mut self, headers: &HeaderMap) {
+        if self.traced.is_some() {
+            let callers = headers.get("traceparent").and_then(|value| TraceContext::read(value.as_bytes()));
+            self.position = Some(callers.unwrap_or_else(TraceContext::root));
+        }
     }
 
     /// The request is read.
-    pub(crate) fn describe(&mut self, facts: &RequestFacts) {
+    pub(crate) fn describe(&mut self, facts: &RequestFacts, callers: Option<TraceContext>) {
+        self.position = self.position.or(callers);
         let event = &mut self.event;
         event.requested_model = Arc::clone(&facts.model);
         event.surface = facts.surface;
@@ -122,6 +140,23 @@ impl<'c> Booking<'c> {
         written
     }
 
+    /// An attempt begins; its place in the trace, to be sent along. Each has its own where spans are exported.
+    pub(crate) fn attempt(&mut self, admission: &Admission<'_>, policy: &OrgPolicy, facts: &RequestFacts, began: Instant) -> Option<TraceContext> {
+        let Some(traced) = &mut self.traced else { return self.position };
+        let position = self.position?.child();
+        let target = admission.target();
+        let provider = usize::try_from(target.provider).ok().and_then(|index| policy.engine.bundle().providers.get(index));
+        traced.attempts.push(TracedAttempt {
+            span: position.span,
+            after: began.saturating_duration_since(self.started),
+            vendor: provider.map(|provider| provider.vendor.clone()).unwrap_or_default(),
+            base_url: provider.and_then(|provider| provider.base_url.clone()),
+            max_tokens: admission.output_limit().map(u64::from).or(facts.max_output_tokens),
+            tokens: TokenBuckets::default(),
+        });
+        Some(position)
+    }
+
     /// An attempt ended: settles or releases what it held. Answers its cost.
     pub(crate) fn settle(&mut self, admission: Admission<'_>, end: &AttemptEnd) -> NanoUsd {
         let event = &mut self.event;
@@ -144,6 +179,9 @@ impl<'c> Booking<'c> {
                 cost
             }
         };
+        if let (Some(consumed), Some(traced)) = (end.consumed, self.traced.as_mut().and_then(|traced| traced.attempts.last_mut())) {
+            traced.tokens = consumed.tokens;
+        }
         event.cost = event.cost.saturating_add(cost);
         self.context.metrics.attempted(&provider, end.outcome);
         let latency_us = micros(end.took);
@@ -172,6 +210,9 @@ impl<'c> Booking<'c> {
         event.latency_us = micros(crate::clock::instant().saturating_duration_since(self.started));
         event.trace = trace;
         self.context.spool.close(&self.event);
+        if let (Some(otlp), Some(traced), Some(position)) = (&self.context.otlp, self.traced, self.position) {
+            otlp.record(Box::new(Finished { event: self.event, position, traced }));
+        }
     }
 }
 

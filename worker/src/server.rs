@@ -31,7 +31,7 @@ use crate::exchange::{Context, Parts};
 use crate::gateway::Gateway;
 use crate::link::{AttachError, Attached, attach};
 use crate::policy_feed::Freshness;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exporting, Metrics, Otlp, OtlpError};
 use listen::Claimed;
 
 /// Where a worker listens once it is ready.
@@ -60,6 +60,9 @@ pub enum RunError {
     /// The spool, the identity or the first enrolment.
     #[error("worker can't be attached to its control plane")]
     Attach(#[from] AttachError),
+    /// No exporter of spans and metrics.
+    #[error("telemetry can't be exported")]
+    Telemetry(#[from] OtlpError),
     /// Two metrics of one name.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
@@ -69,6 +72,8 @@ pub enum RunError {
 const BUFFERS: (usize, usize) = (0, 32 << 10);
 /// How long events may take to be shipped and money to be given back on shutdown.
 const DETACH_TIME: Duration = Duration::from_secs(10);
+/// How long the last spans and metrics may take.
+const FLUSH_TIME: Duration = Duration::from_secs(5);
 /// How long the listeners may take to accept.
 const ACCEPT_TIME: Duration = Duration::from_secs(5);
 
@@ -105,7 +110,9 @@ pub fn run_on(
         let _entered = control.enter();
         attach(&config, &tasks, &detach)?
     };
-    let context = Arc::new(context(&config, &attached)?);
+    let (context, exporting) = context(&config, &attached)?;
+    let context = Arc::new(context);
+    let exported = start_exporting(exporting, &context)?;
     let listening = CancellationToken::new();
     start_pingora(&config, &context, bound, listening.clone())?;
     control.block_on(async {
@@ -127,6 +134,7 @@ pub fn run_on(
         if tokio::time::timeout(DETACH_TIME, tasks.wait()).await.is_err() {
             tracing::warn!("events are left in the spool; the next start ships them");
         }
+        flush(&context, exported).await;
         Ok(())
     })
 }
@@ -136,16 +144,41 @@ fn control_runtime() -> Result<Runtime, RunError> {
     builder.worker_threads(1).thread_name("modelux-control").enable_all().build().map_err(RunError::Threads)
 }
 
-fn context(config: &WorkerConfig, attached: &Attached) -> Result<Context, RunError> {
-    Ok(Context::new(Parts {
+fn context(config: &WorkerConfig, attached: &Attached) -> Result<(Context, Option<Exporting>), RunError> {
+    let metrics = Arc::new(Metrics::new()?);
+    let (otlp, exporting) = Otlp::open(config, &metrics)?.unzip();
+    let context = Context::new(Parts {
         policies: Arc::clone(&attached.policies),
         budgets: Arc::clone(&attached.budgets),
         spool: Arc::clone(&attached.spool),
         enrolment: Arc::clone(&attached.enrolment),
         in_flight: Arc::clone(&attached.in_flight),
-        metrics: Arc::new(Metrics::new()?),
+        metrics,
         limits: config.limits.clone(),
-    }))
+        otlp,
+    });
+    Ok((context, exporting))
+}
+
+/// Exports from here on, where somebody collects. The thread does not keep the context alive.
+fn start_exporting(exporting: Option<Exporting>, context: &Arc<Context>) -> Result<Option<oneshot::Receiver<()>>, RunError> {
+    let Some(exporting) = exporting else { return Ok(None) };
+    let context = Arc::downgrade(context);
+    let look_around = move || {
+        if let Some(context) = context.upgrade() {
+            context.look_around();
+        }
+    };
+    exporting.start(look_around).map(Some).map_err(RunError::Threads)
+}
+
+/// The last spans and metrics leave, if somebody takes them in time.
+async fn flush(context: &Context, exported: Option<oneshot::Receiver<()>>) {
+    let (Some(otlp), Some(exported)) = (&context.otlp, exported) else { return };
+    otlp.stop();
+    if tokio::time::timeout(FLUSH_TIME, exported).await.is_err() {
+        tracing::warn!("the last spans and metrics could not be exported in time");
+    }
 }
 
 /// Starts Pingora on a thread of its own.

@@ -1,4 +1,4 @@
-//! Towards providers: address, connection, request, response. Everything that sends takes an [`Admission`].
+//! Towards providers: address, connection, request, response. Everything that sends takes an [`Admission`](crate::enforce::Admission).
 //!
 //! Promises: no address is connected to that `address` forbids; TLS is always verified; a connection from the pool that proves stale is
 //! replaced once, silently; head and body leave in one write.
@@ -15,12 +15,11 @@ pub(crate) mod site;
 
 use policy::source::RetryOn;
 
-use crate::enforce::Admission;
 use crate::policy_feed::OrgPolicy;
 use crate::route::FailureClass;
 
 pub(crate) use connections::Connections;
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Outgoing, Way};
 pub(crate) use reply::{Reply, ReplyBody, ReplyCut};
 
 /// Why there is no response head.
@@ -75,22 +74,22 @@ impl SendError {
 pub(crate) async fn send(
     connections: &Connections,
     policy: &OrgPolicy,
-    admission: &Admission<'_>,
+    way: &Way<'_, '_>,
     outgoing: &Outgoing<'_>,
 ) -> Result<Reply, SendError> {
-    let target = admission.target();
+    let target = way.admission.target();
     let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
     let index = usize::try_from(target.provider).map_err(|_| unusable("it is not in the bundle"))?;
     let bundle = policy.engine.bundle();
     let provider = bundle.providers.get(index).ok_or_else(|| unusable("it is not in the bundle"))?;
     match provider.vendor.as_str() {
-        "simulated" => Ok(simulated::answer(admission, outgoing).await),
+        "simulated" => Ok(simulated::answer(way.admission, outgoing).await),
         "openai" | "openai_compatible" => {
             let base_url = provider.base_url.as_deref().ok_or_else(|| unusable("it has no `base_url`"))?;
             let site = site::Site::parse(base_url).ok_or_else(|| unusable("its `base_url` can't be read"))?;
             let secret = outgoing.caller_key.or_else(|| policy.secret(target.provider));
             let request =
-                outgoing.to_wire(&site, secret, admission, provider.vendor == "openai").ok_or_else(|| unusable("its key can't be sent"))?;
+                outgoing.to_wire(&site, secret, way, provider.vendor == "openai").ok_or_else(|| unusable("its key can't be sent"))?;
             let addresses = connections.resolve(base_url, &site, bundle.deny_private_upstreams).await?;
             connections.exchange(&addresses, &request).await
         }

@@ -53,6 +53,7 @@ pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arriva
     };
     let exchange = Exchange { context, caller: &caller, arrival };
     let mut booking = Booking::begin(context, &caller, arrival);
+    booking.continue_trace(&session.req_header().headers);
     let body = match body::read(session, &context.limits).await {
         Ok(body) => body,
         Err(failure) => return exchange.refuse(session, booking, Failure::Read(failure), Trace::default()).await,
@@ -61,7 +62,7 @@ pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arriva
         Ok(asked) => asked,
         Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
     };
-    booking.describe(&asked.facts);
+    booking.describe(&asked.facts, asked.headers.trace);
     let (permit, trace) = match exchange.decide(&asked, trace).await {
         Ok(permitted) => permitted,
         Err((failure, trace)) if asked.headers.dry_run => {
@@ -133,7 +134,6 @@ impl<'c> Exchange<'c> {
             body: asked.body,
             chat: &asked.chat,
             forwarded: &asked.headers.forwarded,
-            trace: asked.headers.trace,
             caller_key: asked.headers.provider_key.as_ref(),
             request_id: &self.arrival.request_id,
             created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),

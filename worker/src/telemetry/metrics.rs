@@ -28,6 +28,7 @@ pub struct Metrics {
     revision: IntGaugeVec,
     spool: IntGaugeVec,
     leaks: IntGauge,
+    untold: IntCounter,
 }
 
 const BUCKETS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
@@ -57,6 +58,7 @@ impl Metrics {
             revision: add(&registry, IntGaugeVec::new(Opts::new("modelux_bundle_revision", "Applied revision."), &["org"])?)?,
             spool: add(&registry, IntGaugeVec::new(Opts::new("modelux_spool", "The journal of usage events, by figure."), &["figure"])?)?,
             leaks: add(&registry, IntGauge::new("modelux_reservation_leaks", "Reservations that were dropped without an end; a defect.")?)?,
+            untold: add(&registry, IntCounter::new("modelux_telemetry_dropped_total", "Exchanges whose spans had no room.")?)?,
             registry,
         })
     }
@@ -129,6 +131,11 @@ impl Metrics {
 
     pub(crate) fn panicked(&self) {
         self.panics.inc();
+    }
+
+    /// Counts exchanges whose spans were given up.
+    pub(crate) fn untold(&self) -> IntCounter {
+        self.untold.clone()
     }
 
     /// The revision in force, for each organization.

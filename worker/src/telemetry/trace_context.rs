@@ -1,15 +1,18 @@
 //! W3C trace context: taken from the caller, passed on with a span of our own.
 //!
-//! Costs a parse of one header; no tracing library takes part unless an exporter is configured.
+//! Costs a parse of one header. The ids are the same whether spans are exported or not; where they are, each attempt has its own.
+
+/// The flag of a trace that is kept.
+const SAMPLED: u8 = 1;
 
 /// A position in somebody's trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TraceContext {
     /// The trace.
     pub trace_id: u128,
-    /// The caller's span.
+    /// The span above ours; 0 where the trace begins here.
     pub parent: u64,
-    /// Our span, parent of the provider's.
+    /// Our span.
     pub span: u64,
     /// Sampled and friends, passed on as they came.
     pub flags: u8,
@@ -32,13 +35,33 @@ impl TraceContext {
         let trace_id = u128::from_str_radix(trace, 16).ok().filter(|id| *id != 0)?;
         let parent = u64::from_str_radix(parent, 16).ok().filter(|id| *id != 0)?;
         let flags = u8::from_str_radix(flags, 16).ok()?;
-        Some(Self { trace_id, parent, span: rand::random::<u64>() | 1, flags })
+        Some(Self { trace_id, parent, span: new_span(), flags })
+    }
+
+    /// A trace that begins with this request.
+    pub(crate) fn root() -> Self {
+        Self { trace_id: rand::random::<u128>() | 1, parent: 0, span: new_span(), flags: SAMPLED }
+    }
+
+    /// A span below this one.
+    pub(crate) fn child(&self) -> Self {
+        Self { parent: self.span, span: new_span(), ..*self }
+    }
+
+    /// Whether the caller wants this trace to be kept.
+    pub(crate) fn sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
     }
 
     /// The header for the provider.
     pub(crate) fn header(&self) -> String {
         format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span, self.flags)
     }
+}
+
+/// Never 0, which means that there is none.
+fn new_span() -> u64 {
+    rand::random::<u64>() | 1
 }
 
 #[cfg(test)]
@@ -51,6 +74,14 @@ mod tests {
         let header = context.header();
         assert!(header.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{header}");
         assert!(header.ends_with("-01") && !header.contains("00f067aa0ba902b7"), "{header}");
+    }
+
+    #[test]
+    fn a_child_is_below_our_span_in_the_same_trace() {
+        let context = TraceContext::root();
+        let child = context.child();
+        assert_eq!((child.trace_id, child.parent, child.sampled()), (context.trace_id, context.span, true));
+        assert_ne!(child.span, context.span);
     }
 
     #[test]

@@ -16,8 +16,6 @@ pub(crate) struct Outgoing<'r> {
     pub chat: &'r ChatHead<'r>,
     /// Header lines of the caller that go along.
     pub forwarded: &'r [u8],
-    /// Where we are in the caller's trace.
-    pub trace: Option<TraceContext>,
     /// The caller's own upstream key for this one call.
     pub caller_key: Option<&'r SecretString>,
     /// Id and time of the request, for replies of our own.
@@ -26,9 +24,18 @@ pub(crate) struct Outgoing<'r> {
     pub created: u64,
 }
 
+/// What of a request is this attempt's alone.
+pub(crate) struct Way<'a, 'p> {
+    /// The money that is held for it.
+    pub admission: &'a Admission<'p>,
+    /// Where it is in the caller's trace.
+    pub trace: Option<TraceContext>,
+}
+
 impl Outgoing<'_> {
     /// Head and body for an OpenAI-shaped provider; `None` when the key can't be put into a header.
-    pub(crate) fn to_wire(&self, site: &Site<'_>, key: Option<&SecretString>, admission: &Admission<'_>, openai: bool) -> Option<Bytes> {
+    pub(crate) fn to_wire(&self, site: &Site<'_>, key: Option<&SecretString>, way: &Way<'_, '_>, openai: bool) -> Option<Bytes> {
+        let Way { admission, trace } = way;
         let field = if openai { OutputField::MaxCompletionTokens } else { OutputField::MaxTokens };
         let rewrite = Rewrite {
             model: Some(&admission.target().model),
@@ -52,7 +59,7 @@ impl Outgoing<'_> {
             wire.extend_from_slice(b"\r\nAuthorization: Bearer ");
             wire.extend_from_slice(key.as_bytes());
         }
-        if let Some(trace) = &self.trace {
+        if let Some(trace) = trace {
             wire.extend_from_slice(b"\r\ntraceparent: ");
             wire.extend_from_slice(trace.header().as_bytes());
         }
