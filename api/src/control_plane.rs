@@ -22,7 +22,7 @@ use crate::link::LinkState;
 use crate::publish::{AnnounceError, Announcer, Publisher};
 use crate::secrets::{MasterKey, MasterKeyError, Secrets, SecretsError};
 use crate::state::AppState;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, points};
 use crate::{bootstrap, graphql, http};
 
 /// How often prices are looked for that have begun.
@@ -152,6 +152,14 @@ impl ControlPlane {
         http::router(state, LinkState { database, clock, secrets, publisher, ledger, stopping: self.supervisor.stopping() })
     }
 
+    /// To a collector, where one is configured.
+    fn export_metrics(&self) {
+        if let Some(endpoint) = self.config.telemetry.otlp_endpoint.clone() {
+            let registry = self.metrics.registry().clone();
+            self.supervisor.spawn("metrics", move |stop| points::export(registry.clone(), endpoint.clone(), stop));
+        }
+    }
+
     /// Takes the configured address.
     ///
     /// # Errors
@@ -187,6 +195,7 @@ impl Listening {
         let ControlPlane { config, state, supervisor, .. } = &plane;
         jobs::start(supervisor, &state.database, &state.clock, &state.publisher, &state.ledger);
         publish_prices_as_they_begin(supervisor, state);
+        plane.export_metrics();
         let stopping = supervisor.stopping();
         let router = plane.router().into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();

@@ -33,6 +33,7 @@ pub(crate) fn up(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     let _lock = lock(&options.api.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("modelux-api").enable_all().build()?;
     let ended = runtime.block_on(serve(&options));
+    api::telemetry::flush();
     // What still runs after a second signal is not waited for.
     runtime.shutdown_background();
     ended

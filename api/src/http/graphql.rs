@@ -16,7 +16,7 @@ use axum::response::{Html, IntoResponse, Response};
 use futures::{Stream, StreamExt as _};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
-use super::HttpState;
+use super::{HttpState, span};
 use crate::app::OperationError;
 use crate::authn::authenticate;
 use crate::context::Arrival;
@@ -34,7 +34,10 @@ pub(super) async fn post(State(state): State<HttpState>, Extension(arrival): Ext
         Err(refusal) => return refused(refusal, &request_id),
     };
     let request = match read(&headers, &body) {
-        Ok(request) => request.data(caller),
+        Ok(mut request) => {
+            span::name_mutation(&mut request);
+            request.data(caller)
+        }
         Err(refusal) => return refused(refusal, &request_id),
     };
     if accepts_events(&headers) {
@@ -92,7 +95,9 @@ async fn socket(state: HttpState, arrival: Arrival, protocol: GraphQLProtocol, m
 async fn recognise(state: &HttpState, token: Option<&str>, arrival: Arrival) -> Result<Caller, Refusal> {
     let recognised = authenticate(&state.app, token, arrival).await;
     state.metrics.authentication(recognised.is_ok());
-    Ok(Caller::new(recognised?))
+    let context = recognised?;
+    span::name_organization(context.scope().org_id());
+    Ok(Caller::new(context))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -148,6 +153,9 @@ fn tidy(mut response: GraphQlResponse, request_id: &str) -> GraphQlResponse {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {
             extensions.set("code", Value::from(ErrorCode::Invalid.as_str()));
+        }
+        if let Some(Value::String(code)) = extensions.get("code") {
+            span::name_failure(code);
         }
     }
     response

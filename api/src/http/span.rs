@@ -1,5 +1,8 @@
-//! A span around each request, below the one that the caller's `traceparent` names.
+//! A span around each request, below the one that the caller's `traceparent` names. A mutation's has the mutation's name.
+//!
+//! Promises: nothing of a document but the name of a mutation; no variable.
 
+use async_graphql::parser::types::{OperationType, Selection};
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -32,15 +35,49 @@ fn span_of(request: &Request) -> Span {
         "request",
         otel.name = format!("{method} {route}"),
         otel.kind = "server",
-        request.id = id,
         http.request.method = %method,
         http.route = route,
         http.response.status_code = field::Empty,
+        modelux.request_id = id,
+        modelux.org = field::Empty,
+        modelux.action = field::Empty,
+        "error.type" = field::Empty,
     );
     let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
     // Where no spans are sent there is nothing to set it on.
     drop(span.set_parent(parent));
     span
+}
+
+/// Says in which organization the caller acts.
+pub(super) fn name_organization(org_id: &str) {
+    Span::current().record("modelux.org", org_id);
+}
+
+/// Names the span after the mutation, if it is one. What is parsed here is not parsed again when the request is executed.
+pub(super) fn name_mutation(request: &mut async_graphql::Request) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    let wanted = request.operation_name.clone();
+    let Ok(document) = request.parsed_query() else { return };
+    let mut operations = document.operations.iter();
+    let operation = operations.find(|(name, _)| wanted.is_none() || name.map(async_graphql::Name::as_str) == wanted.as_deref());
+    let Some((_, operation)) = operation.filter(|(_, operation)| operation.node.ty == OperationType::Mutation) else { return };
+    let first = operation.node.selection_set.node.items.iter().find_map(|selection| match &selection.node {
+        Selection::Field(field) => Some(field.node.name.node.as_str()),
+        Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
+    });
+    if let Some(action) = first {
+        span.record("otel.name", action);
+        span.record("modelux.action", action);
+    }
+}
+
+/// Says why a request failed, by the first code among its errors.
+pub(super) fn name_failure(code: &str) {
+    Span::current().record("error.type", code);
 }
 
 /// Headers as a propagator reads them.

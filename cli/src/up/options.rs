@@ -35,6 +35,9 @@ pub(crate) struct UpArguments {
     /// What is logged to stderr, such as `info` or `warn,worker=debug` [default: warn]
     #[arg(long, env = "MODELUX_LOG_FILTER")]
     log_filter: Option<String>,
+    /// Where traces and metrics of both planes go, OTLP over HTTP
+    #[arg(long, env = "MODELUX_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<Url>,
     /// TOML file with the options of both planes as keys
     #[arg(long, env = "MODELUX_CONFIG")]
     config: Option<PathBuf>,
@@ -55,10 +58,12 @@ impl UpOptions {
     }
 
     fn over(arguments: UpArguments, api: ApiOptions, worker: WorkerOptions) -> anyhow::Result<Self> {
-        let UpArguments { data_dir, api_listen, proxy_listen, no_demo, log_filter, config } = arguments;
+        let UpArguments { data_dir, api_listen, proxy_listen, no_demo, log_filter, otlp_endpoint, config } = arguments;
         let proxy_listen = proxy_listen.or(worker.proxy_listen);
-        let api =
-            ApiOptions { data_dir, api_listen, no_demo, log_filter, config: config.clone(), database_url: None, redis_url: None, ..api };
+        let worker = WorkerOptions { otlp_endpoint: otlp_endpoint.clone().or(worker.otlp_endpoint), ..worker };
+        let otlp_endpoint = otlp_endpoint.map(String::from).or(api.otlp_endpoint);
+        let config_file = config.clone();
+        let api = ApiOptions { data_dir, api_listen, no_demo, log_filter, otlp_endpoint, config: config_file, database_url: None, redis_url: None, ..api };
         let says_what_to_log = api.log_filter.is_some() || config::file_has(config.as_deref(), "log_filter")?;
         let mut api = api.into_config().context("options of the control plane")?;
         if !says_what_to_log {
