@@ -94,7 +94,8 @@ pub(crate) async fn apply(arguments: &ApplyArguments) -> anyhow::Result<ExitCode
         Ok(planned) => planned,
         Err(failure) => return fail(failure),
     };
-    if !arguments.yes && !planned.changes.is_empty() && output::is_interactive() {
+    let asks = !arguments.yes && !planned.changes.is_empty() && output::is_interactive();
+    if asks {
         output::note(changes::render(&planned.changes, console::colors_enabled_stderr()));
         if !output::confirm("Make these changes?")? {
             anyhow::bail!("nothing was changed");
@@ -104,7 +105,8 @@ pub(crate) async fn apply(arguments: &ApplyArguments) -> anyhow::Result<ExitCode
         Ok(outcome) => outcome,
         Err(failure) => return fail(failure),
     };
-    print_applied(&outcome, arguments.plan.output)?;
+    let shown = asks && outcome.changes == planned.changes;
+    print_applied(&outcome, arguments.plan.output, shown)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,14 +116,17 @@ async fn planned(arguments: &PlanArguments) -> Result<(Work, Outcome), Failure> 
     Ok((work, outcome))
 }
 
-fn print_applied(outcome: &Outcome, format: Format) -> anyhow::Result<()> {
+/// Changes that were `shown` with the question are not shown again.
+fn print_applied(outcome: &Outcome, format: Format, shown: bool) -> anyhow::Result<()> {
     if format == Format::Json {
         return Ok(output::line(serde_json::to_string(outcome)?)?);
     }
     if outcome.changes.is_empty() {
         return Ok(output::line(UNCHANGED)?);
     }
-    output::line(changes::render(&outcome.changes, console::colors_enabled()))?;
+    if !shown {
+        output::line(changes::render(&outcome.changes, console::colors_enabled()))?;
+    }
     output::line(format_args!("Applied as revision {}.", outcome.revision))?;
     if !outcome.created_keys.is_empty() {
         output::line("New keys, shown this once:")?;

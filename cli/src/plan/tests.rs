@@ -82,7 +82,7 @@ pub(crate) fn full() -> Value {
         "projects": [{"name": "123", "tags": {"yes": "no", "a": "null", "b": "1.0", "c": ""},
             "settings": {"auto_resolve_bare_model": false, "strict_capabilities": true, "entry_policy": "@entry"},
             "routing_configs": [{"slug": "own", "strategy": "single", "model": "@f"}],
-            "keys": [{"name": "k", "tags": {"x": "y"}, "rpm": 1, "expires": "2037-01-01", "allowed_models": ["own/*"], "ip_allowlist": ["127.0.0.1/32"], "owner": "a@b.c"},
+            "keys": [{"name": "k", "tags": {"x": "y"}, "rpm": 1, "expires": "2037-01-01", "allowed_models": ["own/*"], "ip_allowlist": ["127.0.0.1/32"], "owner": "owner@localhost"},
                      {"name": "l", "expires": "2037-01-01T10:00:00.5Z"}]}],
         "budgets": [
             {"name": "a", "scope": "organization", "period": "monthly", "cap_usd": 100, "at_cap": {"downgrade": "@f"}, "downgrade_at": 0.9,

@@ -63,7 +63,17 @@ impl UpOptions {
         let worker = WorkerOptions { otlp_endpoint: otlp_endpoint.clone().or(worker.otlp_endpoint), ..worker };
         let otlp_endpoint = otlp_endpoint.map(String::from).or(api.otlp_endpoint);
         let config_file = config.clone();
-        let api = ApiOptions { data_dir, api_listen, no_demo, log_filter, otlp_endpoint, config: config_file, database_url: None, redis_url: None, ..api };
+        let api = ApiOptions {
+            data_dir,
+            api_listen,
+            no_demo,
+            log_filter,
+            otlp_endpoint,
+            config: config_file,
+            database_url: None,
+            redis_url: None,
+            ..api
+        };
         let says_what_to_log = api.log_filter.is_some() || config::file_has(config.as_deref(), "log_filter")?;
         let mut api = api.into_config().context("options of the control plane")?;
         if !says_what_to_log {
