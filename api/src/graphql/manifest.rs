@@ -99,8 +99,9 @@ impl ManifestQuery {
     /// What applying a manifest would change. Nothing is changed.
     #[graphql(complexity = "500 + child_complexity")]
     async fn plan_manifest(&self, ctx: &Context<'_>, manifest: Value, prune: Option<bool>) -> Result<PlanView> {
+        let caller = caller(ctx)?;
         let manifest = read_manifest(manifest)?;
-        let (edited, revision) = try_out(caller(ctx)?.ctx(), ApplyManifest { manifest, prune: prune.unwrap_or(false) }).await?;
+        let (edited, revision) = try_out(caller.ctx(), ApplyManifest { manifest, prune: prune.unwrap_or(false) }).await?;
         Ok(PlanView { changes: changes_of(&edited.detail)?, revision })
     }
 }
@@ -119,8 +120,9 @@ impl ManifestMutation {
         prune: Option<bool>,
         idempotency_key: Option<String>,
     ) -> Result<ApplyManifestPayload> {
+        let caller = caller(ctx)?;
         let manifest = read_manifest(manifest)?;
-        let done = caller(ctx)?.change(idempotency_key, ApplyManifest { manifest, prune: prune.unwrap_or(false) }).await?;
+        let done = caller.change(idempotency_key, ApplyManifest { manifest, prune: prune.unwrap_or(false) }).await?;
         let created_keys = done.secrets.into_iter().map(|(key, secret)| CreatedKey { key, secret }).collect();
         Ok(ApplyManifestPayload { changes: changes_of(&done.detail)?, created_keys, revision: done.revision })
     }
