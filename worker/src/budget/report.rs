@@ -73,9 +73,8 @@ impl Budgets {
 
     /// Whether another worker is short of what is leased here: worth another heartbeat at once.
     pub(crate) fn is_recalled(&self) -> bool {
-        self.accounts.pin().values().any(|account| {
-            account.is_recalled() && !account.has_waiters() && account.lease().as_ref().is_some_and(|lease| lease.available() > 0)
-        })
+        let has_money = |account: &Account| account.lease().as_ref().is_some_and(|lease| lease.available() > 0);
+        self.accounts.pin().values().any(|account| account.is_recalled() && has_money(account))
     }
 
     /// Reserved by requests in flight, in all accounts together. For metrics and tests.
@@ -151,9 +150,10 @@ impl Entry {
     fn new(account: &Arc<Account>, around: Circumstances) -> Self {
         let lease = account.lease();
         let unused = account.idle_ms(around.now_ms) >= around.idle_after_ms || account.is_over(around.now) || around.leaving;
-        let wanted_elsewhere = account.is_recalled() && !account.has_waiters();
+        // Also where requests wait here: what is left is too little for the first of them, or it would not wait. If every worker kept such
+        // a rest, all could be refused with money to spare.
         let given_back = match lease.as_ref() {
-            Some(lease) if unused || wanted_elsewhere => lease.drain(),
+            Some(lease) if unused || account.is_recalled() => lease.drain(),
             _ => 0,
         };
         let closing = unused && lease.is_some() && account.reserved() == 0 && account.is_booked();
