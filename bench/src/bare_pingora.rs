@@ -37,7 +37,10 @@ impl ProxyHttp for Bare {
 
 /// Serves until the process is ended.
 pub(crate) fn run(options: BareOptions) -> anyhow::Result<()> {
-    let mut server = Server::new_with_opt_and_conf(None, ServerConf { threads: 1, ..ServerConf::default() });
+    // No grace for requests in flight: nothing is measured any more when it is told to end.
+    let at_once =
+        ServerConf { threads: 1, grace_period_seconds: Some(0), graceful_shutdown_timeout_seconds: Some(0), ..ServerConf::default() };
+    let mut server = Server::new_with_opt_and_conf(None, at_once);
     server.bootstrap();
     let mut proxy = http_proxy_service(&server.configuration, Bare { upstream: options.upstream });
     proxy.add_tcp(&options.listen);
