@@ -153,7 +153,14 @@ impl Resource {
     const fn is_of_project(self) -> bool {
         matches!(
             self,
-            Self::Project | Self::RoutingConfig | Self::ProxyKey | Self::OwnProxyKey | Self::RequestLog | Self::Payload | Self::Spend | Self::Replay
+            Self::Project
+                | Self::RoutingConfig
+                | Self::ProxyKey
+                | Self::OwnProxyKey
+                | Self::RequestLog
+                | Self::Payload
+                | Self::Spend
+                | Self::Replay
         )
     }
 }
@@ -205,9 +212,10 @@ impl PermissionSet {
     /// The part that a grant for one project can give.
     #[must_use]
     pub fn of_project(self) -> Self {
-        let mask = Resource::ALL.into_iter().filter(|resource| resource.is_of_project()).fold(Self::NONE, |set, resource| {
-            Action::ALL.into_iter().fold(set, |set, action| set.with(action, resource))
-        });
+        let mask = Resource::ALL
+            .into_iter()
+            .filter(|resource| resource.is_of_project())
+            .fold(Self::NONE, |set, resource| Action::ALL.into_iter().fold(set, |set, action| set.with(action, resource)));
         self.and(mask)
     }
 

@@ -111,7 +111,11 @@ impl Config {
                 request_timeout: Duration::from_secs(60),
                 trusted_proxies: 0,
             },
-            telemetry: TelemetryConfig { log_format: LogFormat::Text, log_filter: "info,sea_orm_migration=warn,sqlx=warn".to_owned(), otlp_endpoint: None },
+            telemetry: TelemetryConfig {
+                log_format: LogFormat::Text,
+                log_filter: "info,sea_orm_migration=warn,sqlx=warn".to_owned(),
+                otlp_endpoint: None,
+            },
             redis_url: None,
             data_dir,
             demo: true,

@@ -157,7 +157,9 @@ impl OpContext {
     /// When its rights do not cover it.
     pub fn authorize_in(&self, action: Action, resource: Resource, project_id: Option<&str>) -> Result<Authorized, Forbidden> {
         match project_id {
-            Some(project_id) if self.permissions.allow_in(action, resource, project_id) => Ok(Authorized::new(&self.scope, action, resource)),
+            Some(project_id) if self.permissions.allow_in(action, resource, project_id) => {
+                Ok(Authorized::new(&self.scope, action, resource))
+            }
             Some(_) => Err(Forbidden { action, resource }),
             None => self.authorize(action, resource),
         }

@@ -124,7 +124,10 @@ impl ControlPlane {
     ///
     /// # Errors
     /// When it can't be made or its secrets can't be kept; then nothing was made.
-    pub async fn bootstrap(&self, keep: impl FnOnce(&Credentials) -> std::io::Result<()> + Send) -> Result<Option<Credentials>, BootstrapError> {
+    pub async fn bootstrap(
+        &self,
+        keep: impl FnOnce(&Credentials) -> std::io::Result<()> + Send,
+    ) -> Result<Option<Credentials>, BootstrapError> {
         bootstrap::bootstrap(&self.state, self.config.demo, keep).await
     }
 

@@ -90,7 +90,10 @@ impl Refusal {
     }
 
     fn internal(cause: OperationError) -> Self {
-        Self { cause: Some(Arc::new(cause)), ..Self::new(ErrorCode::Internal, "something went wrong on our side; the request id says where to look") }
+        Self {
+            cause: Some(Arc::new(cause)),
+            ..Self::new(ErrorCode::Internal, "something went wrong on our side; the request id says where to look")
+        }
     }
 }
 
@@ -104,11 +107,17 @@ impl From<OperationError> for Refusal {
             OperationError::Invalid { field, message } => Self::invalid(field, message),
             OperationError::Rejected(rejections) => {
                 let field = rejections.first().map(|rejection| rejection.field.clone());
-                let rejections = rejections.iter().map(|r| serde_json::json!({"resource": r.resource, "name": r.name, "field": r.field, "message": r.message}));
+                let rejections = rejections
+                    .iter()
+                    .map(|r| serde_json::json!({"resource": r.resource, "name": r.name, "field": r.field, "message": r.message}));
                 Self { field, rejections: rejections.collect(), ..Self::new(ErrorCode::Invalid, message) }
             }
-            OperationError::Database(ref cause) if is_duplicate(cause) => Self::new(ErrorCode::Conflict, "something of this name exists already"),
-            OperationError::Database(_) | OperationError::Publish(_) | OperationError::Secrets(_) | OperationError::Encoding(_) => Self::internal(error),
+            OperationError::Database(ref cause) if is_duplicate(cause) => {
+                Self::new(ErrorCode::Conflict, "something of this name exists already")
+            }
+            OperationError::Database(_) | OperationError::Publish(_) | OperationError::Secrets(_) | OperationError::Encoding(_) => {
+                Self::internal(error)
+            }
         }
     }
 }
@@ -133,7 +142,9 @@ impl From<AuthnError> for Refusal {
     fn from(error: AuthnError) -> Self {
         let message = error.to_string();
         match error {
-            AuthnError::Missing | AuthnError::Unknown | AuthnError::Revoked | AuthnError::Expired => Self::new(ErrorCode::Unauthenticated, message),
+            AuthnError::Missing | AuthnError::Unknown | AuthnError::Revoked | AuthnError::Expired => {
+                Self::new(ErrorCode::Unauthenticated, message)
+            }
             AuthnError::Address => Self::new(ErrorCode::Forbidden, message),
             AuthnError::Database(cause) => Self::internal(OperationError::Database(cause)),
         }

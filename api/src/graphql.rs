@@ -117,7 +117,8 @@ pub async fn check_operation(document: &str, variables: serde_json::Value) -> st
     let request = async_graphql::Request::new(document).variables(async_graphql::Variables::from_json(variables));
     let response = build().execute(request).await;
     let unauthenticated = async_graphql::Value::from(crate::error::ErrorCode::Unauthenticated.as_str());
-    let misfit = response.errors.into_iter().find(|error| error.extensions.as_ref().and_then(|more| more.get("code")) != Some(&unauthenticated));
+    let misfit =
+        response.errors.into_iter().find(|error| error.extensions.as_ref().and_then(|more| more.get("code")) != Some(&unauthenticated));
     misfit.map_or(Ok(()), |error| Err(error.message))
 }
 

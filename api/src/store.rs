@@ -1,4 +1,7 @@
-#![expect(clippy::disallowed_methods, reason = "the scoped finders are made of the bare ones: here, and nowhere else in the control plane's reading")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the scoped finders are made of the bare ones: here, and nowhere else in the control plane's reading"
+)]
 //! Every query of the control plane's interface, always within one tenant.
 //!
 //! Promises: what reads takes a [`TenantScope`] and gives rows of that organization only (of some of its projects only, where the
@@ -21,7 +24,8 @@ pub(crate) mod spend;
 pub(crate) mod worker;
 
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PrimaryKeyTrait, QueryFilter, Select,
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PrimaryKeyTrait, QueryFilter,
+    Select,
 };
 
 use crate::authz::{Authorized, TenantScope};
@@ -80,12 +84,20 @@ pub(crate) fn select<E: TenantOwned>(scope: &TenantScope) -> Select<E> {
 }
 
 /// The row with this id, where the scope reaches it.
-pub(crate) async fn find<E: TenantOwned>(connection: &impl ConnectionTrait, scope: &TenantScope, id: &str) -> Result<Option<E::Model>, DbErr> {
+pub(crate) async fn find<E: TenantOwned>(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    id: &str,
+) -> Result<Option<E::Model>, DbErr> {
     select::<E>(scope).filter(E::id().eq(id)).one(connection).await
 }
 
 /// The rows with these ids, for loaders; in no order.
-pub(crate) async fn find_all<E: TenantOwned>(connection: &impl ConnectionTrait, scope: &TenantScope, ids: &[String]) -> Result<Vec<E::Model>, DbErr> {
+pub(crate) async fn find_all<E: TenantOwned>(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    ids: &[String],
+) -> Result<Vec<E::Model>, DbErr> {
     select::<E>(scope).filter(E::id().is_in(ids.iter().map(String::as_str))).all(connection).await
 }
 

@@ -36,7 +36,8 @@ pub fn start_logging(config: &TelemetryConfig) -> anyhow::Result<()> {
     let lines = lines.with_filter(filter);
     let spans = config.otlp_endpoint.as_deref().map(traces::tracer).transpose()?;
     let spans = spans.map(|tracer| {
-        let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false).with_tracked_inactivity(false);
+        let layer =
+            tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false).with_tracked_inactivity(false);
         layer.with_filter(Targets::new().with_target(TRACED, LevelFilter::INFO))
     });
     tracing_subscriber::registry().with(lines).with(spans).try_init()?;

@@ -10,8 +10,8 @@ mod types;
 
 pub use operation::{Operation, Refusal, Request, Response};
 pub use types::{
-    ApplyManifest, AuditEvent, AuditEvents, AuditParty, AuditVerification, Change, CreatedKey, ExportManifest, FieldChange, Organization, Outcome,
-    PageInfo, PlanManifest, Verification, Viewer, ViewerQuery,
+    ApplyManifest, AuditEvent, AuditEvents, AuditParty, AuditVerification, Change, CreatedKey, ExportManifest, FieldChange, Organization,
+    Outcome, PageInfo, PlanManifest, Verification, Viewer, ViewerQuery,
 };
 
 /// The schema of the control plane, in GraphQL's own language.

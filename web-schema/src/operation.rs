@@ -43,7 +43,12 @@ impl<T> Response<T> {
         match (self.data, self.errors.into_iter().next()) {
             (_, Some(error)) => Err(error.into()),
             (Some(data), None) => Ok(data),
-            (None, None) => Err(Refusal { message: "the answer has neither data nor errors".to_owned(), code: None, field: None, rejections: Vec::new() }),
+            (None, None) => Err(Refusal {
+                message: "the answer has neither data nor errors".to_owned(),
+                code: None,
+                field: None,
+                rejections: Vec::new(),
+            }),
         }
     }
 }

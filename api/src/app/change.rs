@@ -149,7 +149,12 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new<C: Serialize>(ctx: &OpContext, call: &Call, mutation: &'static str, command: &C) -> Result<Option<Self>, OperationError> {
+    pub(super) fn new<C: Serialize>(
+        ctx: &OpContext,
+        call: &Call,
+        mutation: &'static str,
+        command: &C,
+    ) -> Result<Option<Self>, OperationError> {
         let Some(key) = &call.idempotency_key else { return Ok(None) };
         valid::idempotency_key(key)?;
         // Arguments may hold secrets: only a keyed digest of them is kept.

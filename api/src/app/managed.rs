@@ -38,7 +38,11 @@ pub(crate) trait Managed: Sized + Send + Sync + 'static {
     /// What is declared now.
     fn read(change: &Change<'_>, row: &Self::Row) -> impl Future<Output = Result<Self::Source, OperationError>> + Send;
     /// Makes one.
-    fn create(change: &Change<'_>, place: &Self::Place, source: &Self::Source) -> impl Future<Output = Result<Edited, OperationError>> + Send;
+    fn create(
+        change: &Change<'_>,
+        place: &Self::Place,
+        source: &Self::Source,
+    ) -> impl Future<Output = Result<Edited, OperationError>> + Send;
     /// Declares one anew; the proof is for changing it.
     fn replace(
         change: &Change<'_>,

@@ -51,7 +51,9 @@ impl Managed for Members {
     async fn create(change: &Change<'_>, project_id: &Option<String>, member: &Member) -> Result<Edited, OperationError> {
         let proof = change.ctx.authorize(Action::Create, Resource::Member)?;
         if let Some(id) = project_id {
-            store::find::<entity::project::Entity>(&change.tx, change.ctx.scope(), id).await?.ok_or(OperationError::NotFound { kind: "project" })?;
+            store::find::<entity::project::Entity>(&change.tx, change.ctx.scope(), id)
+                .await?
+                .ok_or(OperationError::NotFound { kind: "project" })?;
         }
         if member.role == Role::Owner && project_id.is_none() {
             change.ctx.authorize(Action::Create, Resource::Owner)?;

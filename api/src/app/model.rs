@@ -136,7 +136,10 @@ impl Command for SetModelPrice {
         check_version::<Models>(&row, self.expected_version)?;
         let from = self.effective_from.unwrap_or(change.now);
         if from < change.now {
-            return Err(OperationError::invalid("effectiveFrom", "a price can't begin in the past: what was booked stays as it was booked"));
+            return Err(OperationError::invalid(
+                "effectiveFrom",
+                "a price can't begin in the past: what was booked stays as it was booked",
+            ));
         }
         check_prices(&self.prices)?;
         let before = price_document(change, &row).await?;
@@ -150,7 +153,13 @@ impl Command for SetModelPrice {
 }
 
 /// Ends the line that holds at `from` and lets the next one begin there. A line that begins at that very instant is replaced.
-async fn price(change: &Change<'_>, proof: &Authorized, model_id: &str, prices: &Prices, from: DateTime<Utc>) -> Result<(), OperationError> {
+async fn price(
+    change: &Change<'_>,
+    proof: &Authorized,
+    model_id: &str,
+    prices: &Prices,
+    from: DateTime<Utc>,
+) -> Result<(), OperationError> {
     let lines = store::model_price::of_models(&change.tx, change.ctx.scope(), &[model_id.to_owned()]).await?;
     let until = lines.iter().map(|line| line.effective_from).find(|start| *start > from);
     for line in lines {

@@ -48,7 +48,11 @@ impl CreateOrganization {
     pub(crate) async fn run(self, ctx: &OpContext, call: Call) -> Result<Done, OperationError> {
         ctx.authorize(Action::Create, Resource::Organization)?;
         let kept = Kept::new(ctx, &call, Self::NAME, &self)?;
-        let owner = ctx.actor().user_id.clone().ok_or_else(|| OperationError::invalid("slug", "a key that no person made can't own an organization"))?;
+        let owner = ctx
+            .actor()
+            .user_id
+            .clone()
+            .ok_or_else(|| OperationError::invalid("slug", "a key that no person made can't own an organization"))?;
         let tx = ctx.state().database.begin().await?;
         if let Some(kept) = &kept
             && let Some(answer) = kept.find(&tx).await?

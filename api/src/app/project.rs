@@ -47,12 +47,8 @@ impl Managed for Projects {
     async fn create(change: &Change<'_>, (): &(), project: &Project) -> Result<Edited, OperationError> {
         let proof = change.ctx.authorize(Action::Create, Resource::Project)?;
         check(change, project, None).await?;
-        let row = ActiveModel {
-            id: Set(new_id(IdKind::Project)),
-            created_at: Set(change.now),
-            version: Set(1),
-            ..declared(change, project)?
-        };
+        let row =
+            ActiveModel { id: Set(new_id(IdKind::Project)), created_at: Set(change.now), version: Set(1), ..declared(change, project)? };
         let row = store::insert::<Entity, _>(&change.tx, &proof, row).await?;
         Ok(Edited::new(target(&row), None, Some(audit_document(&row)?)))
     }

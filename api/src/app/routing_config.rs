@@ -75,7 +75,9 @@ impl Managed for RoutingConfigs {
 
     async fn create(change: &Change<'_>, project_id: &Option<String>, saved: &Saved) -> Result<Edited, OperationError> {
         if let Some(id) = project_id {
-            store::find::<entity::project::Entity>(&change.tx, change.ctx.scope(), id).await?.ok_or(OperationError::NotFound { kind: "project" })?;
+            store::find::<entity::project::Entity>(&change.tx, change.ctx.scope(), id)
+                .await?
+                .ok_or(OperationError::NotFound { kind: "project" })?;
         }
         let proof = change.ctx.authorize_in(Action::Create, Resource::RoutingConfig, project_id.as_deref())?;
         check(change, project_id.as_deref(), saved, None).await?;

@@ -60,7 +60,10 @@ pub(super) fn tags(field: &str, tags: &IndexMap<String, String>) -> Checked {
     for (tag, value) in tags {
         name(&format!("{field}.{}", shown(tag)), tag)?;
         if value.len() > 256 || value.chars().any(char::is_control) {
-            return Err(OperationError::invalid(format!("{field}.{tag}"), "a tag's value has at most 256 characters and no control characters"));
+            return Err(OperationError::invalid(
+                format!("{field}.{tag}"),
+                "a tag's value has at most 256 characters and no control characters",
+            ));
         }
     }
     Ok(())

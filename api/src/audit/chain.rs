@@ -103,8 +103,24 @@ impl ChainedEvent {
 impl From<&audit_event::Model> for ChainedEvent {
     fn from(row: &audit_event::Model) -> Self {
         let audit_event::Model {
-            id, org_id, sequence, time, action, origin, actor_kind, actor_id, actor_name, target_kind, target_id, target_name, ip, request_id,
-            trace_id, diff, hash, previous_hash,
+            id,
+            org_id,
+            sequence,
+            time,
+            action,
+            origin,
+            actor_kind,
+            actor_id,
+            actor_name,
+            target_kind,
+            target_id,
+            target_name,
+            ip,
+            request_id,
+            trace_id,
+            diff,
+            hash,
+            previous_hash,
         } = row.clone();
         Self {
             id,
@@ -147,8 +163,12 @@ pub fn verify<'e>(events: impl IntoIterator<Item = &'e ChainedEvent>, head: Opti
         verified = Verified { events: sequence, head: event.hash.clone() };
     }
     match head {
-        Some((sequence, _)) if sequence != verified.events => Err(Broken { sequence: verified.events.saturating_add(1), reason: "it is missing" }),
-        Some((sequence, hash)) if hash != verified.head => Err(Broken { sequence, reason: "the organization's row has another hash for it" }),
+        Some((sequence, _)) if sequence != verified.events => {
+            Err(Broken { sequence: verified.events.saturating_add(1), reason: "it is missing" })
+        }
+        Some((sequence, hash)) if hash != verified.head => {
+            Err(Broken { sequence, reason: "the organization's row has another hash for it" })
+        }
         _ => Ok(verified),
     }
 }

@@ -15,10 +15,32 @@ use super::{Config, LogFormat};
 
 /// Keys of a shared file that only workers have.
 const WORKER_KEYS: &[&str] = &[
-    "control_url", "worker_token", "proxy_listen", "admin_listen", "name", "threads", "upstream_pool_size", "header_limit_bytes",
-    "header_timeout_ms", "body_timeout_ms", "keep_alive_ms", "connect_timeout_ms", "attempt_timeout_ms", "idle_timeout_ms", "exchange_limit_ms",
-    "heartbeat_interval_ms", "feed_wait_ms", "link_timeout_ms", "lease_wait_ms", "lease_idle_ms", "policy_age_limit_ms", "spool_segment_bytes",
-    "spool_limit_bytes", "spool_batch_events", "spool_batch_wait_ms", "spool_sync_ms",
+    "control_url",
+    "worker_token",
+    "proxy_listen",
+    "admin_listen",
+    "name",
+    "threads",
+    "upstream_pool_size",
+    "header_limit_bytes",
+    "header_timeout_ms",
+    "body_timeout_ms",
+    "keep_alive_ms",
+    "connect_timeout_ms",
+    "attempt_timeout_ms",
+    "idle_timeout_ms",
+    "exchange_limit_ms",
+    "heartbeat_interval_ms",
+    "feed_wait_ms",
+    "link_timeout_ms",
+    "lease_wait_ms",
+    "lease_idle_ms",
+    "policy_age_limit_ms",
+    "spool_segment_bytes",
+    "spool_limit_bytes",
+    "spool_batch_events",
+    "spool_batch_wait_ms",
+    "spool_sync_ms",
 ];
 
 /// Why the control plane can't be configured.
@@ -193,7 +215,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
-        let Err(ConfigError::Invalid(error)) = ApiOptions::default().over("api_listne = \"x\"\n") else { panic!("accepted an unknown key") };
+        let Err(ConfigError::Invalid(error)) = ApiOptions::default().over("api_listne = \"x\"\n") else {
+            panic!("accepted an unknown key")
+        };
         assert!(error.to_string().contains("api_listne"), "{error}");
     }
 

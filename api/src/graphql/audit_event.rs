@@ -66,8 +66,24 @@ struct Party {
 impl From<Row> for AuditEventView {
     fn from(row: Row) -> Self {
         let Row {
-            id, org_id, sequence, time, action, origin, actor_kind, actor_id, actor_name, target_kind, target_id, target_name, ip, request_id,
-            trace_id, diff, hash, previous_hash,
+            id,
+            org_id,
+            sequence,
+            time,
+            action,
+            origin,
+            actor_kind,
+            actor_id,
+            actor_name,
+            target_kind,
+            target_id,
+            target_name,
+            ip,
+            request_id,
+            trace_id,
+            diff,
+            hash,
+            previous_hash,
         } = row;
         Self {
             id,
@@ -138,11 +154,18 @@ pub(super) struct AuditEventQuery;
 impl AuditEventQuery {
     /// Who changed what, newest first.
     #[graphql(complexity = "rows(first) * child_complexity")]
-    async fn audit_events(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>, filter: Option<AuditEventFilter>) -> Result<Connection<String, AuditEventView>> {
+    async fn audit_events(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        filter: Option<AuditEventFilter>,
+    ) -> Result<Connection<String, AuditEventView>> {
         let caller = caller(ctx)?;
         caller.ctx().authorize(Action::Read, Resource::AuditEvent)?;
         let wanted = filter.unwrap_or_default().into();
-        let page = store::audit_event::page(caller.database(), caller.ctx().scope(), &wanted, &page_request(first, after.as_deref())?).await??;
+        let page =
+            store::audit_event::page(caller.database(), caller.ctx().scope(), &wanted, &page_request(first, after.as_deref())?).await??;
         Ok(connection(page, |row| row.sequence.to_string(), AuditEventView::from))
     }
 

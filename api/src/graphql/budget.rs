@@ -80,10 +80,25 @@ struct BudgetView {
 impl BudgetView {
     fn new(row: Row, status: Option<&BudgetStatus>) -> Self {
         let Row {
-            id, org_id: _, name, scope, period, anchor_day, time_zone, cap_nano, thresholds, at_cap, downgrade_at_ppm, mode, clamp_output, version,
-            created_at, updated_at,
+            id,
+            org_id: _,
+            name,
+            scope,
+            period,
+            anchor_day,
+            time_zone,
+            cap_nano,
+            thresholds,
+            at_cap,
+            downgrade_at_ppm,
+            mode,
+            clamp_output,
+            version,
+            created_at,
+            updated_at,
         } = row;
-        let usd = |amount: fn(&BudgetStatus) -> policy::money::NanoUsd| status.map_or(UsdAmount::from_nanos(0), |status| amount(status).into());
+        let usd =
+            |amount: fn(&BudgetStatus) -> policy::money::NanoUsd| status.map_or(UsdAmount::from_nanos(0), |status| amount(status).into());
         Self {
             id,
             name,
@@ -150,7 +165,8 @@ impl TryFrom<CreateBudgetInput> for Budget {
     type Error = Refusal;
 
     fn try_from(input: CreateBudgetInput) -> Result<Self> {
-        let CreateBudgetInput { name, scope, period, anchor_day, time_zone, cap_usd, thresholds, at_cap, downgrade_at, mode, clamp_output } = input;
+        let CreateBudgetInput { name, scope, period, anchor_day, time_zone, cap_usd, thresholds, at_cap, downgrade_at, mode, clamp_output } =
+            input;
         Ok(Self {
             name,
             scope: read("scope", scope)?,
@@ -259,12 +275,17 @@ impl BudgetQuery {
     async fn budgets(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Result<Connection<String, BudgetView>> {
         let caller = caller(ctx)?;
         caller.ctx().authorize(Action::Read, Resource::Budget)?;
-        let page = page::by_id(caller.database(), store::select::<Entity>(caller.ctx().scope()), &page_request(first, after.as_deref())?).await?;
+        let page =
+            page::by_id(caller.database(), store::select::<Entity>(caller.ctx().scope()), &page_request(first, after.as_deref())?).await?;
         let statuses = caller.ctx().state().ledger.budget_statuses(&page.rows).await?;
-        Ok(connection(page, |row| row.id.clone(), |row| {
-            let status = statuses.get(&row.id);
-            BudgetView::new(row, status)
-        }))
+        Ok(connection(
+            page,
+            |row| row.id.clone(),
+            |row| {
+                let status = statuses.get(&row.id);
+                BudgetView::new(row, status)
+            },
+        ))
     }
 
     /// One budget.
@@ -301,7 +322,13 @@ impl BudgetMutation {
     }
 
     /// Removes a budget.
-    async fn delete_budget(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn delete_budget(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         let delete = Delete { id: id.0, expected_version };
         Ok(caller(ctx)?.change(idempotency_key, delete.of::<Budgets>()).await?.into())
     }

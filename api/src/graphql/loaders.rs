@@ -107,10 +107,15 @@ impl Loader<VersionsOf> for Rows {
 }
 
 /// Configs with their versions in force, in one statement.
-pub(super) async fn with_versions(database: &Database, scope: &TenantScope, rows: Vec<routing_config::Model>) -> Result<Vec<CurrentConfig>> {
+pub(super) async fn with_versions(
+    database: &Database,
+    scope: &TenantScope,
+    rows: Vec<routing_config::Model>,
+) -> Result<Vec<CurrentConfig>> {
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let versions = store::routing_config::current_versions(database.read(), scope, &ids).await?;
-    let mut versions: HashMap<String, routing_config_version::Model> = versions.into_iter().map(|row| (row.config_id.clone(), row)).collect();
+    let mut versions: HashMap<String, routing_config_version::Model> =
+        versions.into_iter().map(|row| (row.config_id.clone(), row)).collect();
     Ok(rows.into_iter().map(|row| (versions.remove(&row.id), row)).map(|(version, row)| (row, version)).collect())
 }
 

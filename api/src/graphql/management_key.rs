@@ -46,8 +46,21 @@ struct ManagementKeyView {
 impl From<Row> for ManagementKeyView {
     fn from(row: Row) -> Self {
         let Row {
-            id, org_id: _, name, secret_hash: _, prefix_hint, role, scopes, created_by_user, created_by_key, expires_at, revoked_at: _,
-            last_used_at, version, created_at, updated_at: _,
+            id,
+            org_id: _,
+            name,
+            secret_hash: _,
+            prefix_hint,
+            role,
+            scopes,
+            created_by_user,
+            created_by_key,
+            expires_at,
+            revoked_at: _,
+            last_used_at,
+            version,
+            created_at,
+            updated_at: _,
         } = row;
         let scopes = scopes.as_ref().map(texts_of);
         let created_by = created_by_key.or(created_by_user);
@@ -92,7 +105,12 @@ pub(super) struct ManagementKeyQuery;
 impl ManagementKeyQuery {
     /// Keys that were not revoked.
     #[graphql(complexity = "rows(first) * child_complexity")]
-    async fn management_keys(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Result<Connection<String, ManagementKeyView>> {
+    async fn management_keys(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<String, ManagementKeyView>> {
         let caller = caller(ctx)?;
         caller.ctx().authorize(Action::Read, Resource::ManagementKey)?;
         let live = store::select::<Entity>(caller.ctx().scope()).filter(Column::RevokedAt.is_null());
@@ -112,7 +130,12 @@ pub(super) struct ManagementKeyMutation;
 #[Object]
 impl ManagementKeyMutation {
     /// Makes a key. Its secret is in this answer only.
-    async fn create_management_key(&self, ctx: &Context<'_>, input: CreateManagementKeyInput, idempotency_key: Option<String>) -> Result<ManagementKeyPayload> {
+    async fn create_management_key(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateManagementKeyInput,
+        idempotency_key: Option<String>,
+    ) -> Result<ManagementKeyPayload> {
         let caller = caller(ctx)?;
         let CreateManagementKeyInput { name, role, scopes, expires_at } = input;
         let done = caller.change(idempotency_key, CreateManagementKey { name, role: role.into(), scopes, expires_at }).await?;
@@ -120,7 +143,13 @@ impl ManagementKeyMutation {
     }
 
     /// Revokes a key, and with it all keys that it made.
-    async fn revoke_management_key(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn revoke_management_key(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         Ok(caller(ctx)?.change(idempotency_key, RevokeManagementKey { id: id.0, expected_version }).await?.into())
     }
 }

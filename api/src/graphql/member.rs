@@ -120,7 +120,8 @@ impl MemberQuery {
     async fn members(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Result<Connection<String, MemberView>> {
         let caller = caller(ctx)?;
         caller.ctx().authorize(Action::Read, Resource::Member)?;
-        let page = page::by_id(caller.database(), store::select::<Entity>(caller.ctx().scope()), &page_request(first, after.as_deref())?).await?;
+        let page =
+            page::by_id(caller.database(), store::select::<Entity>(caller.ctx().scope()), &page_request(first, after.as_deref())?).await?;
         Ok(connection(page, |row| row.id.clone(), MemberView::from))
     }
 
@@ -160,7 +161,13 @@ impl MemberMutation {
     }
 
     /// Takes a role away.
-    async fn remove_member(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn remove_member(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         let delete = Delete { id: id.0, expected_version };
         Ok(caller(ctx)?.change(idempotency_key, delete.of::<Members>()).await?.into())
     }

@@ -72,7 +72,16 @@ struct PriceView {
 impl From<PriceRow> for PriceView {
     fn from(row: PriceRow) -> Self {
         let PriceRow {
-            id, org_id: _, model_id: _, effective_from, effective_to, input_nano, cached_input_nano, cache_write_nano, output_nano, reasoning_nano,
+            id,
+            org_id: _,
+            model_id: _,
+            effective_from,
+            effective_to,
+            input_nano,
+            cached_input_nano,
+            cache_write_nano,
+            output_nano,
+            reasoning_nano,
             created_at: _,
         } = row;
         Self {
@@ -91,10 +100,30 @@ impl From<PriceRow> for PriceView {
 impl ModelView {
     fn new(row: Row, prices: Vec<PriceRow>) -> Self {
         let Row {
-            id, org_id: _, provider_name, name, context_tokens, max_output_tokens, quality_tier, capabilities: _, version, created_at, updated_at,
+            id,
+            org_id: _,
+            provider_name,
+            name,
+            context_tokens,
+            max_output_tokens,
+            quality_tier,
+            capabilities: _,
+            version,
+            created_at,
+            updated_at,
         } = row;
         let prices = prices.into_iter().map(PriceView::from).collect();
-        Self { id, model: format!("{provider_name}/{name}"), context_tokens, max_output_tokens, quality_tier, prices, version, created_at, updated_at }
+        Self {
+            id,
+            model: format!("{provider_name}/{name}"),
+            context_tokens,
+            max_output_tokens,
+            quality_tier,
+            prices,
+            version,
+            created_at,
+            updated_at,
+        }
     }
 }
 
@@ -115,7 +144,8 @@ struct PricesInput {
 
 impl PricesInput {
     fn into_prices(self) -> Result<Prices, OperationError> {
-        let Self { input_usd_per_mtok, cached_input_usd_per_mtok, cache_write_usd_per_mtok, output_usd_per_mtok, reasoning_usd_per_mtok } = self;
+        let Self { input_usd_per_mtok, cached_input_usd_per_mtok, cache_write_usd_per_mtok, output_usd_per_mtok, reasoning_usd_per_mtok } =
+            self;
         let usd = |amount: Option<UsdAmount>, field: &str| amount.map(|amount| amount.read(&format!("prices.{field}"))).transpose();
         Ok(Prices {
             input: usd(input_usd_per_mtok, "inputUsdPerMtok")?,
@@ -277,7 +307,13 @@ impl ModelMutation {
     }
 
     /// Prices a model from an instant on, now or later.
-    async fn set_model_price(&self, ctx: &Context<'_>, input: SetModelPriceInput, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<ModelPayload> {
+    async fn set_model_price(
+        &self,
+        ctx: &Context<'_>,
+        input: SetModelPriceInput,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<ModelPayload> {
         let caller = caller(ctx)?;
         let SetModelPriceInput { id, prices, effective_from } = input;
         let command = SetModelPrice { id: id.0, expected_version, prices: prices.into_prices()?, effective_from };
@@ -286,7 +322,13 @@ impl ModelMutation {
     }
 
     /// Removes a model; the catalogue's description of it holds again, where it has one.
-    async fn delete_model(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn delete_model(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         let delete = Delete { id: id.0, expected_version };
         Ok(caller(ctx)?.change(idempotency_key, delete.of::<Models>()).await?.into())
     }

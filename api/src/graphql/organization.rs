@@ -91,7 +91,8 @@ impl TryFrom<Row> for OrganizationView {
 
 impl From<Settings> for SettingsView {
     fn from(settings: Settings) -> Self {
-        let Settings { time_zone, payloads, retention_days, entry_policy, ip_allowlist, deny_private_upstreams, unpriced_models } = settings;
+        let Settings { time_zone, payloads, retention_days, entry_policy, ip_allowlist, deny_private_upstreams, unpriced_models } =
+            settings;
         let texts = |networks: Vec<ipnet::IpNet>| networks.iter().map(ToString::to_string).collect();
         Self {
             time_zone,
@@ -140,8 +141,16 @@ struct UpdateOrganizationInput {
 
 impl Overlay<Declared> for UpdateOrganizationInput {
     fn lay_over(self, declared: &mut Declared) -> Result<(), OperationError> {
-        let Self { name, time_zone, retention_days, entry_policy, management_ip_allowlist, proxy_ip_allowlist, deny_private_upstreams, unpriced_models } =
-            self;
+        let Self {
+            name,
+            time_zone,
+            retention_days,
+            entry_policy,
+            management_ip_allowlist,
+            proxy_ip_allowlist,
+            deny_private_upstreams,
+            unpriced_models,
+        } = self;
         let settings = &mut declared.settings;
         declared.name = name.unwrap_or_else(|| declared.name.clone());
         settings.time_zone = time_zone.unwrap_or_else(|| settings.time_zone.clone());
@@ -233,7 +242,12 @@ pub(super) struct OrganizationMutation;
 #[Object]
 impl OrganizationMutation {
     /// Founds an organization with the caller as its owner. It is reached with the key in the answer.
-    async fn create_organization(&self, ctx: &Context<'_>, input: CreateOrganizationInput, idempotency_key: Option<String>) -> Result<CreateOrganizationPayload> {
+    async fn create_organization(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateOrganizationInput,
+        idempotency_key: Option<String>,
+    ) -> Result<CreateOrganizationPayload> {
         let caller = caller(ctx)?;
         let new = CreateOrganization { name: input.name.unwrap_or_else(|| input.slug.clone()), slug: input.slug };
         let done = new.run(caller.ctx(), Call { idempotency_key }).await?;
@@ -255,8 +269,13 @@ impl OrganizationMutation {
     }
 
     /// Ends the caller's organization: its keys are revoked, its members removed. `slug` must be its own.
-    async fn delete_organization(&self, ctx: &Context<'_>, slug: String, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn delete_organization(
+        &self,
+        ctx: &Context<'_>,
+        slug: String,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         Ok(caller(ctx)?.change(idempotency_key, DeleteOrganization { slug, expected_version }).await?.into())
     }
 }
-

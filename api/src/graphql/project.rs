@@ -83,7 +83,12 @@ impl ProjectView {
 
     /// Configs of the project; they shadow the organization's.
     #[graphql(complexity = "rows(first) * child_complexity")]
-    async fn routing_configs(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>) -> Result<Connection<String, RoutingConfigView>> {
+    async fn routing_configs(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Connection<String, RoutingConfigView>> {
         let caller = caller(ctx)?;
         caller.reading(Resource::RoutingConfig)?;
         let page = page_request(first, after.as_deref())?;
@@ -194,7 +199,12 @@ pub(super) struct ProjectMutation;
 #[Object]
 impl ProjectMutation {
     /// Makes a project.
-    async fn create_project(&self, ctx: &Context<'_>, input: CreateProjectInput, idempotency_key: Option<String>) -> Result<ProjectPayload> {
+    async fn create_project(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateProjectInput,
+        idempotency_key: Option<String>,
+    ) -> Result<ProjectPayload> {
         let caller = caller(ctx)?;
         let done = caller.change(idempotency_key, Create::<Projects> { place: (), source: input.into() }).await?;
         Ok(ProjectPayload { project: load(caller, &done.id).await?, revision: done.revision })
@@ -216,7 +226,13 @@ impl ProjectMutation {
     }
 
     /// Removes a project with its keys and configs.
-    async fn delete_project(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn delete_project(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         let delete = Delete { id: id.0, expected_version };
         Ok(caller(ctx)?.change(idempotency_key, delete.of::<Projects>()).await?.into())
     }

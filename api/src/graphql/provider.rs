@@ -44,10 +44,31 @@ struct ProviderView {
 impl From<Row> for ProviderView {
     fn from(row: Row) -> Self {
         let Row {
-            id, org_id: _, name, vendor, base_url, settings: _, secret_sealed, secret_wrapped_key: _, secret_key_id: _, secret_digest, version,
-            created_at, updated_at,
+            id,
+            org_id: _,
+            name,
+            vendor,
+            base_url,
+            settings: _,
+            secret_sealed,
+            secret_wrapped_key: _,
+            secret_key_id: _,
+            secret_digest,
+            version,
+            created_at,
+            updated_at,
         } = row;
-        Self { id, name, vendor, base_url, has_api_key: secret_sealed.is_some(), api_key_digest: secret_digest, version, created_at, updated_at }
+        Self {
+            id,
+            name,
+            vendor,
+            base_url,
+            has_api_key: secret_sealed.is_some(),
+            api_key_digest: secret_digest,
+            version,
+            created_at,
+            updated_at,
+        }
     }
 }
 
@@ -140,7 +161,12 @@ pub(super) struct ProviderMutation;
 #[Object]
 impl ProviderMutation {
     /// Adds a provider.
-    async fn create_provider(&self, ctx: &Context<'_>, input: CreateProviderInput, idempotency_key: Option<String>) -> Result<ProviderPayload> {
+    async fn create_provider(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateProviderInput,
+        idempotency_key: Option<String>,
+    ) -> Result<ProviderPayload> {
         let caller = caller(ctx)?;
         let done = caller.change(idempotency_key, Create::<Providers> { place: (), source: input.into() }).await?;
         Ok(ProviderPayload { provider: load(caller, &done.id).await?, revision: done.revision })
@@ -162,7 +188,13 @@ impl ProviderMutation {
     }
 
     /// Removes a provider.
-    async fn delete_provider(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn delete_provider(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         let delete = Delete { id: id.0, expected_version };
         Ok(caller(ctx)?.change(idempotency_key, delete.of::<Providers>()).await?.into())
     }

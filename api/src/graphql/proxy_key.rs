@@ -57,8 +57,22 @@ pub(super) struct ProxyKeyView {
 impl From<Row> for ProxyKeyView {
     fn from(row: Row) -> Self {
         let Row {
-            id, org_id: _, project_id, name, secret_hash: _, prefix_hint, tags, rpm, expires_at, allowed_models, ip_allowlist, owner_user_id,
-            revoked_at: _, version, created_at, updated_at,
+            id,
+            org_id: _,
+            project_id,
+            name,
+            secret_hash: _,
+            prefix_hint,
+            tags,
+            rpm,
+            expires_at,
+            allowed_models,
+            ip_allowlist,
+            owner_user_id,
+            revoked_at: _,
+            version,
+            created_at,
+            updated_at,
         } = row;
         Self {
             id,
@@ -179,7 +193,9 @@ impl Overlay<Key> for UpdateProxyKeyInput {
 /// Networks as people write them: an address alone is a network of one.
 pub(super) fn networks(field: &str, texts: &[String]) -> Result<Vec<IpNet>, OperationError> {
     let parse = |text: &String| text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
-    let refused = |text: &String| OperationError::invalid(field, format!("`{}` is not a network such as `10.0.0.0/8`", text.chars().take(60).collect::<String>()));
+    let refused = |text: &String| {
+        OperationError::invalid(field, format!("`{}` is not a network such as `10.0.0.0/8`", text.chars().take(60).collect::<String>()))
+    };
     texts.iter().map(|text| parse(text).map_err(|_| refused(text))).collect()
 }
 
@@ -213,7 +229,13 @@ pub(super) struct ProxyKeyQuery;
 impl ProxyKeyQuery {
     /// Keys that were not revoked, of all projects or of one.
     #[graphql(complexity = "rows(first) * child_complexity")]
-    async fn proxy_keys(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>, project_id: Option<ID>) -> Result<Connection<String, ProxyKeyView>> {
+    async fn proxy_keys(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        project_id: Option<ID>,
+    ) -> Result<Connection<String, ProxyKeyView>> {
         let caller = caller(ctx)?;
         let mut keys = store::proxy_key::live(caller.reading(Resource::ProxyKey)?);
         if let Some(project_id) = project_id {
@@ -235,7 +257,12 @@ pub(super) struct ProxyKeyMutation;
 #[Object]
 impl ProxyKeyMutation {
     /// Makes a key. Its secret is in this answer only.
-    async fn create_proxy_key(&self, ctx: &Context<'_>, input: CreateProxyKeyInput, idempotency_key: Option<String>) -> Result<ProxyKeyPayload> {
+    async fn create_proxy_key(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateProxyKeyInput,
+        idempotency_key: Option<String>,
+    ) -> Result<ProxyKeyPayload> {
         let caller = caller(ctx)?;
         let create = Create::<ProxyKeys>::try_from(input)?;
         ProxyKeyPayload::load(caller, caller.change(idempotency_key, create).await?).await
@@ -256,14 +283,26 @@ impl ProxyKeyMutation {
     }
 
     /// Gives a key a new secret; the old one is refused from now on.
-    async fn rotate_proxy_key(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<ProxyKeyPayload> {
+    async fn rotate_proxy_key(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<ProxyKeyPayload> {
         let caller = caller(ctx)?;
         let done = caller.change(idempotency_key, RotateProxyKey { id: id.0, expected_version }).await?;
         ProxyKeyPayload::load(caller, done).await
     }
 
     /// Revokes a key. Its name is free again.
-    async fn revoke_proxy_key(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn revoke_proxy_key(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         let delete = Delete { id: id.0, expected_version };
         Ok(caller(ctx)?.change(idempotency_key, delete.of::<ProxyKeys>()).await?.into())
     }

@@ -12,8 +12,8 @@ use super::caller::{caller, not_found};
 use super::connection::{connection, page_request, rows};
 use super::scalar::{NamedReference, Tag, UsdAmount, tags_of};
 use crate::authz::Resource;
-use crate::store::request_log::{Wanted, cursor_key};
 use crate::store;
+use crate::store::request_log::{Wanted, cursor_key};
 
 /// One request through the data plane.
 #[derive(SimpleObject)]
@@ -95,9 +95,39 @@ fn milliseconds(microseconds: i64) -> f64 {
 impl From<Row> for RequestLogView {
     fn from(row: Row) -> Self {
         let Row {
-            id, org_id: _, time, project_id, project_name, key_id, key_name, surface, requested_model, model, provider, status, error_code, stream,
-            end_user, tags, cost_nano, usage_source, latency_us, first_byte_us, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
-            reasoning_tokens, trace_id, conversation_id, trace, price_version, rates: _, attempts, worker_id, bundle_revision,
+            id,
+            org_id: _,
+            time,
+            project_id,
+            project_name,
+            key_id,
+            key_name,
+            surface,
+            requested_model,
+            model,
+            provider,
+            status,
+            error_code,
+            stream,
+            end_user,
+            tags,
+            cost_nano,
+            usage_source,
+            latency_us,
+            first_byte_us,
+            input_tokens,
+            cached_input_tokens,
+            cache_write_tokens,
+            output_tokens,
+            reasoning_tokens,
+            trace_id,
+            conversation_id,
+            trace,
+            price_version,
+            rates: _,
+            attempts,
+            worker_id,
+            bundle_revision,
         } = row;
         Self {
             id,
@@ -222,7 +252,13 @@ pub(super) struct RequestLogQuery;
 impl RequestLogQuery {
     /// Requests, newest first.
     #[graphql(complexity = "rows(first) * child_complexity")]
-    async fn request_logs(&self, ctx: &Context<'_>, first: Option<i32>, after: Option<String>, filter: Option<RequestLogFilter>) -> Result<Connection<String, RequestLogView>> {
+    async fn request_logs(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        filter: Option<RequestLogFilter>,
+    ) -> Result<Connection<String, RequestLogView>> {
         let caller = caller(ctx)?;
         let scope = caller.reading(Resource::RequestLog)?;
         let wanted = filter.unwrap_or_default().into();

@@ -48,7 +48,17 @@ pub(super) struct RoutingConfigView {
 
 impl From<CurrentConfig> for RoutingConfigView {
     fn from((row, current): CurrentConfig) -> Self {
-        let entity::routing_config::Model { id, org_id: _, project_id, slug, current_version, archived_at: _, version, created_at, updated_at } = row;
+        let entity::routing_config::Model {
+            id,
+            org_id: _,
+            project_id,
+            slug,
+            current_version,
+            archived_at: _,
+            version,
+            created_at,
+            updated_at,
+        } = row;
         let document = current.map(|current| current.document).unwrap_or_default();
         Self { id, slug, current_version, document, version, created_at, updated_at, project_id }
     }
@@ -202,7 +212,8 @@ impl RoutingConfigQuery {
         let scope = caller.reading(Resource::RoutingConfig)?;
         let place = project_id.map_or_else(|| Column::ProjectId.is_null(), |id| Column::ProjectId.eq(id.0));
         let configs = store::routing_config::live(scope).filter(place);
-        let page::Page { rows, has_next, has_previous } = page::by_id(caller.database(), configs, &page_request(first, after.as_deref())?).await?;
+        let page::Page { rows, has_next, has_previous } =
+            page::by_id(caller.database(), configs, &page_request(first, after.as_deref())?).await?;
         let rows = with_versions(&caller.ctx().state().database, scope, rows).await?;
         Ok(connection(page::Page { rows, has_next, has_previous }, |(row, _)| row.id.clone(), RoutingConfigView::from))
     }
@@ -243,9 +254,10 @@ fn validation(outcome: Result<(), OperationError>) -> Result<Validation> {
     let rejections = match outcome {
         Ok(()) => Vec::new(),
         Err(OperationError::Invalid { field, message }) => vec![RejectionView { field, message }],
-        Err(OperationError::Rejected(rejections)) => {
-            rejections.into_iter().map(|rejection| RejectionView { field: rejection.field.clone(), message: rejection.to_string() }).collect()
-        }
+        Err(OperationError::Rejected(rejections)) => rejections
+            .into_iter()
+            .map(|rejection| RejectionView { field: rejection.field.clone(), message: rejection.to_string() })
+            .collect(),
         Err(other) => return Err(Refusal::from(other)),
     };
     Ok(Validation { valid: rejections.is_empty(), rejections })
@@ -257,7 +269,12 @@ pub(super) struct RoutingConfigMutation;
 #[Object]
 impl RoutingConfigMutation {
     /// Makes a config with its first version.
-    async fn create_routing_config(&self, ctx: &Context<'_>, input: CreateRoutingConfigInput, idempotency_key: Option<String>) -> Result<RoutingConfigPayload> {
+    async fn create_routing_config(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateRoutingConfigInput,
+        idempotency_key: Option<String>,
+    ) -> Result<RoutingConfigPayload> {
         let caller = caller(ctx)?;
         let done = caller.change(idempotency_key, Create::<RoutingConfigs>::try_from(input)?).await?;
         Ok(RoutingConfigPayload { routing_config: load(caller, &done.id).await?, revision: done.revision })
@@ -293,7 +310,13 @@ impl RoutingConfigMutation {
     }
 
     /// Removes a config. Its versions are kept, its slug is free again.
-    async fn delete_routing_config(&self, ctx: &Context<'_>, id: ID, expected_version: Option<i64>, idempotency_key: Option<String>) -> Result<DeletedPayload> {
+    async fn delete_routing_config(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        expected_version: Option<i64>,
+        idempotency_key: Option<String>,
+    ) -> Result<DeletedPayload> {
         let delete = Delete { id: id.0, expected_version };
         Ok(caller(ctx)?.change(idempotency_key, delete.of::<RoutingConfigs>()).await?.into())
     }

@@ -55,7 +55,9 @@ impl SubscriptionRoot {
     /// Requests as they are booked, of all projects or of the one of this name or id.
     async fn request_booked(&self, ctx: &Context<'_>, project: Option<String>) -> Result<impl Stream<Item = RequestLogView> + use<>> {
         let events = own_events(caller(ctx)?, Resource::RequestLog)?;
-        let wanted = move |event: &UsageEvent| project.as_deref().is_none_or(|wanted| *wanted == *event.project.name || *wanted == *event.project.id);
+        let wanted = move |event: &UsageEvent| {
+            project.as_deref().is_none_or(|wanted| *wanted == *event.project.name || *wanted == *event.project.id)
+        };
         Ok(events.filter_map(move |event| std::future::ready(wanted(&event).then(|| RequestLogView::from(&*event)))))
     }
 

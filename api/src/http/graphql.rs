@@ -27,7 +27,12 @@ use crate::graphql::Caller;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// One request, or one subscription as server-sent events.
-pub(super) async fn post(State(state): State<HttpState>, Extension(arrival): Extension<Arrival>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn post(
+    State(state): State<HttpState>,
+    Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let request_id = arrival.request_id.clone().unwrap_or_default();
     let caller = match recognise(&state, bearer(&headers), arrival).await {
         Ok(caller) => caller,
@@ -67,7 +72,8 @@ pub(super) async fn get(State(state): State<HttpState>, Extension(arrival): Exte
         return socket(state, arrival, protocol, parts).await;
     }
     if state.config.graphiql {
-        return Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql").title("modelux").finish()).into_response();
+        return Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql").title("modelux").finish())
+            .into_response();
     }
     (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")], "POST a request").into_response()
 }

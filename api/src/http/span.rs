@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use opentelemetry::global;
 use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::TraceContextExt as _;
 use tracing::{Instrument as _, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -70,7 +71,8 @@ pub(super) fn name_mutation(request: &mut async_graphql::Request) {
         Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
     });
     if let Some(action) = first {
-        span.record("otel.name", action);
+        // A span that has begun takes no other name through a field.
+        span.context().span().update_name(action.to_owned());
         span.record("modelux.action", action);
     }
 }

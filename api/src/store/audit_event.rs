@@ -61,6 +61,11 @@ pub(crate) async fn page(
 }
 
 /// The events with numbers behind `sequence`, in order, for whoever walks the whole chain.
-pub(crate) async fn following(connection: &impl ConnectionTrait, scope: &TenantScope, sequence: i64, limit: u64) -> Result<Vec<Model>, DbErr> {
+pub(crate) async fn following(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    sequence: i64,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
     select::<Entity>(scope).filter(Column::Sequence.gt(sequence)).order_by_asc(Column::Sequence).limit(limit).all(connection).await
 }

@@ -7,7 +7,12 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait
 use crate::authz::TenantScope;
 
 /// The answer given to this actor for this key, if there was one.
-pub(crate) async fn find(connection: &impl ConnectionTrait, scope: &TenantScope, actor_id: &str, key: &str) -> Result<Option<Model>, DbErr> {
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    actor_id: &str,
+    key: &str,
+) -> Result<Option<Model>, DbErr> {
     Entity::find()
         .filter(Column::OrgId.eq(scope.org_id()))
         .filter(Column::ActorId.eq(actor_id))

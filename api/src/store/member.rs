@@ -13,7 +13,11 @@ pub(crate) async fn user_by_email(connection: &impl ConnectionTrait, email: &str
 }
 
 /// A new person, to be given a role by who holds the proof.
-pub(crate) async fn insert_user(connection: &impl ConnectionTrait, _proof: &Authorized, row: user::ActiveModel) -> Result<user::Model, DbErr> {
+pub(crate) async fn insert_user(
+    connection: &impl ConnectionTrait,
+    _proof: &Authorized,
+    row: user::ActiveModel,
+) -> Result<user::Model, DbErr> {
     row.insert(connection).await
 }
 
@@ -39,7 +43,11 @@ pub(crate) async fn membership(
 }
 
 /// A person of the organization by address: who holds any role in it.
-pub(crate) async fn member_by_email(connection: &impl ConnectionTrait, scope: &TenantScope, email: &str) -> Result<Option<user::Model>, DbErr> {
+pub(crate) async fn member_by_email(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    email: &str,
+) -> Result<Option<user::Model>, DbErr> {
     let Some(user) = user_by_email(connection, email).await? else { return Ok(None) };
     let any = select::<membership::Entity>(scope).filter(membership::Column::UserId.eq(user.id.as_str())).one(connection).await?;
     Ok(any.map(|_| user))
@@ -55,7 +63,10 @@ pub(crate) async fn owners(connection: &impl ConnectionTrait, scope: &TenantScop
 }
 
 /// Everybody with a role in the whole organization, with their addresses.
-pub(crate) async fn of_organization(connection: &impl ConnectionTrait, scope: &TenantScope) -> Result<Vec<(membership::Model, String)>, DbErr> {
+pub(crate) async fn of_organization(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+) -> Result<Vec<(membership::Model, String)>, DbErr> {
     let rows = select::<membership::Entity>(scope)
         .filter(membership::Column::ProjectId.is_null())
         .find_also_related(user::Entity)

@@ -17,7 +17,12 @@ pub(crate) async fn of_models(connection: &impl ConnectionTrait, scope: &TenantS
 }
 
 /// The line that holds at `now`.
-pub(crate) async fn in_force(connection: &impl ConnectionTrait, scope: &TenantScope, model_id: &str, now: DateTime<Utc>) -> Result<Option<Model>, DbErr> {
+pub(crate) async fn in_force(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    model_id: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<Model>, DbErr> {
     let not_over = Condition::any().add(Column::EffectiveTo.is_null()).add(Column::EffectiveTo.gt(now));
     select::<Entity>(scope)
         .filter(Column::ModelId.eq(model_id))

@@ -22,13 +22,22 @@ pub(crate) async fn budget(connection: &impl ConnectionTrait, scope: &TenantScop
 }
 
 /// The model `provider/name`.
-pub(crate) async fn model(connection: &impl ConnectionTrait, scope: &TenantScope, provider: &str, name: &str) -> Result<Option<model::Model>, DbErr> {
+pub(crate) async fn model(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    provider: &str,
+    name: &str,
+) -> Result<Option<model::Model>, DbErr> {
     let of_provider = model::Column::ProviderName.eq(provider);
     select::<model::Entity>(scope).filter(of_provider).filter(model::Column::Name.eq(name)).one(connection).await
 }
 
 /// The live management key of this name.
-pub(crate) async fn management_key(connection: &impl ConnectionTrait, scope: &TenantScope, name: &str) -> Result<Option<management_key::Model>, DbErr> {
+pub(crate) async fn management_key(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    name: &str,
+) -> Result<Option<management_key::Model>, DbErr> {
     let live = management_key::Column::RevokedAt.is_null();
     select::<management_key::Entity>(scope).filter(live).filter(management_key::Column::Name.eq(name)).one(connection).await
 }

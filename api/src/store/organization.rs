@@ -1,4 +1,7 @@
-#![expect(clippy::disallowed_methods, reason = "an organization is its own tenant: it is found by the scope itself, or by slug before there is one")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an organization is its own tenant: it is found by the scope itself, or by slug before there is one"
+)]
 //! The organization itself.
 
 use entity::organization::{ActiveModel, Column, Entity, Model};

@@ -65,7 +65,11 @@ impl PageRequest {
 }
 
 /// A page in the order of ids, which is that of creation.
-pub(crate) async fn by_id<E: TenantOwned>(connection: &impl ConnectionTrait, rows: Select<E>, page: &PageRequest) -> Result<Page<E::Model>, DbErr> {
+pub(crate) async fn by_id<E: TenantOwned>(
+    connection: &impl ConnectionTrait,
+    rows: Select<E>,
+    page: &PageRequest,
+) -> Result<Page<E::Model>, DbErr> {
     let rows = match &page.after {
         Some(id) => rows.filter(E::id().gt(id.as_str())),
         None => rows,

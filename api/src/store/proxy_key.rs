@@ -12,7 +12,12 @@ pub(crate) fn live(scope: &TenantScope) -> Select<Entity> {
 }
 
 /// The live key of this name in a project.
-pub(crate) async fn by_name(connection: &impl ConnectionTrait, scope: &TenantScope, project_id: &str, name: &str) -> Result<Option<Model>, DbErr> {
+pub(crate) async fn by_name(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    project_id: &str,
+    name: &str,
+) -> Result<Option<Model>, DbErr> {
     live(scope).filter(Column::ProjectId.eq(project_id)).filter(Column::Name.eq(name)).one(connection).await
 }
 

@@ -58,8 +58,15 @@ fn parse_cursor(text: &str) -> Option<(DateTime<Utc>, &str)> {
 }
 
 fn condition(scope: &TenantScope, wanted: &Wanted) -> Condition {
-    let texts = [(Column::Provider, &wanted.provider), (Column::EndUser, &wanted.end_user), (Column::ErrorCode, &wanted.error_code), (Column::TraceId, &wanted.trace_id)];
-    let mut all = texts.into_iter().fold(Condition::all(), |all, (column, value)| all.add_option(value.as_ref().map(|value| column.eq(value.as_str()))));
+    let texts = [
+        (Column::Provider, &wanted.provider),
+        (Column::EndUser, &wanted.end_user),
+        (Column::ErrorCode, &wanted.error_code),
+        (Column::TraceId, &wanted.trace_id),
+    ];
+    let mut all = texts
+        .into_iter()
+        .fold(Condition::all(), |all, (column, value)| all.add_option(value.as_ref().map(|value| column.eq(value.as_str()))));
     all = all.add_option(wanted.status.map(|status| Column::Status.eq(status)));
     all = all.add_option(wanted.from.map(|from| Column::Time.gte(from)));
     all = all.add_option(wanted.to.map(|to| Column::Time.lt(to)));

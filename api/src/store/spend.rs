@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use entity::{request_tag, usage_ledger};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Func, IntoCondition as _, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IntoSimpleExpr as _, JoinType, QueryFilter, QuerySelect,
-    RelationDef,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IntoSimpleExpr as _, JoinType, QueryFilter,
+    QuerySelect, RelationDef,
 };
 
 use super::select;
@@ -54,7 +54,12 @@ struct Totals {
 }
 
 /// Sums by `dimensions`, the dearest first; with none, one sum of everything.
-pub(crate) async fn sums(connection: &impl ConnectionTrait, scope: &TenantScope, span: &Span, dimensions: &[Dimension]) -> Result<Vec<Sum>, DbErr> {
+pub(crate) async fn sums(
+    connection: &impl ConnectionTrait,
+    scope: &TenantScope,
+    span: &Span,
+    dimensions: &[Dimension],
+) -> Result<Vec<Sum>, DbErr> {
     let mut rows = select::<usage_ledger::Entity>(scope).filter(within(span)).select_only();
     if let Some(tag) = dimensions.iter().find_map(tag_of) {
         rows = rows.join(JoinType::LeftJoin, tag_relation(tag));
@@ -68,7 +73,10 @@ pub(crate) async fn sums(connection: &impl ConnectionTrait, scope: &TenantScope,
     let rows = rows
         .expr_as(total(usage_ledger::Column::CostNano), "cost_nano")
         .expr_as(counted(), "requests")
-        .expr_as(total_of(&[usage_ledger::Column::InputTokens, usage_ledger::Column::CachedInputTokens, usage_ledger::Column::CacheWriteTokens]), "input_tokens")
+        .expr_as(
+            total_of(&[usage_ledger::Column::InputTokens, usage_ledger::Column::CachedInputTokens, usage_ledger::Column::CacheWriteTokens]),
+            "input_tokens",
+        )
         .expr_as(total_of(&[usage_ledger::Column::OutputTokens, usage_ledger::Column::ReasoningTokens]), "output_tokens")
         .limit(MAX_ROWS);
     let mut statement = sea_orm::QueryTrait::into_query(rows);

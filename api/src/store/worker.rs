@@ -23,7 +23,8 @@ pub(crate) async fn page(connection: &impl ConnectionTrait, scope: &TenantScope,
         .filter(worker_revision::Column::WorkerId.is_in(ids))
         .all(connection)
         .await?;
-    let mut revisions: std::collections::HashMap<String, worker_revision::Model> = revisions.into_iter().map(|row| (row.worker_id.clone(), row)).collect();
+    let mut revisions: std::collections::HashMap<String, worker_revision::Model> =
+        revisions.into_iter().map(|row| (row.worker_id.clone(), row)).collect();
     let rows = workers.into_iter().map(|row| {
         let revision = revisions.remove(&row.id);
         (row, revision)

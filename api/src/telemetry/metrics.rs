@@ -20,7 +20,8 @@ impl Metrics {
     /// # Errors
     /// When two have the same name, which only a change to the program can bring about.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let requests = IntCounterVec::new(Opts::new("modelux_api_requests_total", "Requests answered by the control plane."), &["route", "status"])?;
+        let requests =
+            IntCounterVec::new(Opts::new("modelux_api_requests_total", "Requests answered by the control plane."), &["route", "status"])?;
         let durations = HistogramVec::new(
             HistogramOpts::new("modelux_api_request_duration_seconds", "Time from a request's head to its response's head.")
                 .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]),

@@ -13,7 +13,9 @@ use crate::store;
 pub(super) fn document(manifest: &Manifest) -> Result<Value, OperationError> {
     let mut value = serde_json::to_value(manifest)?;
     let Some(sections) = value.as_object_mut() else { return Ok(value) };
-    for (section, key) in [("providers", "name"), ("models", "model"), ("routing_configs", "slug"), ("budgets", "name"), ("members", "email")] {
+    for (section, key) in
+        [("providers", "name"), ("models", "model"), ("routing_configs", "slug"), ("budgets", "name"), ("members", "email")]
+    {
         by_name(sections, section, key);
     }
     by_name(sections, "projects", "name");

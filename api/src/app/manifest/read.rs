@@ -39,7 +39,8 @@ fn element<T: DeserializeOwned>(parent: &Value, section: &str) -> Option<(String
 fn projects(value: &Value) -> Option<(String, String)> {
     let items = value.get("projects")?.as_array()?;
     let inner = items.iter().enumerate().find_map(|(index, project)| {
-        let (place, message) = element::<RoutingConfig>(project, "routing_configs").or_else(|| element::<policy::source::Key>(project, "keys"))?;
+        let (place, message) =
+            element::<RoutingConfig>(project, "routing_configs").or_else(|| element::<policy::source::Key>(project, "keys"))?;
         Some((format!("projects[{index}].{place}"), message))
     });
     inner.or_else(|| element::<Project>(value, "projects"))

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use entity::provider;
 use policy::compile::Rejection;
-use policy::source::{Budget, Expiry, Key, Manifest, Member, Organization, Project, ProjectRecord, Provider, Role, RoutingConfig, RoutingConfigRecord, Settings};
+use policy::source::{
+    Budget, Expiry, Key, Manifest, Member, Organization, Project, ProjectRecord, Provider, Role, RoutingConfig, RoutingConfigRecord,
+    Settings,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -167,7 +170,13 @@ impl<'c> Syncing<'c> {
     }
 
     /// Creates, updates and (pruning) removes things of one kind in one place.
-    async fn section<K: Managed>(&mut self, place: &K::Place, prefix: &str, have: Vec<Have<K::Source>>, want: Vec<Want<K::Source>>) -> Result<(), OperationError> {
+    async fn section<K: Managed>(
+        &mut self,
+        place: &K::Place,
+        prefix: &str,
+        have: Vec<Have<K::Source>>,
+        want: Vec<Want<K::Source>>,
+    ) -> Result<(), OperationError> {
         let mut have: HashMap<String, Have<K::Source>> = have.into_iter().map(|have| (have.name.clone(), have)).collect();
         let mut seen = std::collections::HashSet::new();
         for Want { name, source } in want {
@@ -249,11 +258,7 @@ fn bare_project(project: &Project) -> Project {
 
 /// A budget as it reads back: what is the default anyway is left out.
 fn plain_budget(budget: Budget, zone: &str) -> Budget {
-    Budget {
-        anchor_day: budget.anchor_day.filter(|day| day.get() != 1),
-        time_zone: budget.time_zone.filter(|own| own != zone),
-        ..budget
-    }
+    Budget { anchor_day: budget.anchor_day.filter(|day| day.get() != 1), time_zone: budget.time_zone.filter(|own| own != zone), ..budget }
 }
 
 /// A key as it reads back.
