@@ -3,7 +3,7 @@
 //! Names follow the semantic conventions for HTTP servers and for generative AI. The ids are those that went over the wire, so that what a
 //! provider traces hangs below the attempt that reached it.
 //!
-//! Leaves out: everything of the request and the answer but the model's name and counts.
+//! Leaves out: everything of the request and the answer but the model's name and counts; of the answer, even the name (nobody reads it).
 
 use std::time::{Duration, SystemTime};
 
@@ -86,7 +86,7 @@ impl Finished {
             attributes.push(KeyValue::new("gen_ai.request.model", event.requested_model.to_string()));
         }
         if let (Some(model), Some(last)) = (&event.model, traced.attempts.last()) {
-            attributes.push(KeyValue::new("gen_ai.response.model", model.to_string()));
+            attributes.push(KeyValue::new("modelux.model", model.to_string()));
             attributes.push(KeyValue::new("gen_ai.provider.name", last.vendor.clone()));
         }
         usage(&event.tokens, &mut attributes);
@@ -117,9 +117,6 @@ impl Finished {
         }
         usage(&traced.tokens, &mut attributes);
         let failure = error_type(record);
-        if failure.is_none() {
-            attributes.push(KeyValue::new("gen_ai.response.model", record.model.to_string()));
-        }
         let status = if failure.is_some() { Status::error("") } else { Status::Unset };
         attributes.extend(failure.map(|word| KeyValue::new("error.type", word)));
         let start = SystemTime::from(event.time).checked_add(traced.after).unwrap_or(event.time.into());
