@@ -18,8 +18,8 @@ pub use announce::{AnnounceError, Announcer};
 pub use commit::{commit_revision, find_newest_bundle, lock_org};
 pub use manifest::{load_members, to_manifest};
 pub use publisher::{Publisher, Revisions};
-pub use source::load_source;
 pub(crate) use rows::period_kind;
+pub use source::load_source;
 
 use policy::compile::Rejection;
 

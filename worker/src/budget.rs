@@ -39,8 +39,8 @@ use crate::policy_feed::OrgPolicy;
 use account::Account;
 use desk::Desk;
 use report::LastBeat;
-pub use reservation::Reservation;
 use reservation::Held;
+pub use reservation::Reservation;
 pub use table::BudgetTable;
 use table::Slot;
 
@@ -135,11 +135,23 @@ impl Budgets {
     ///
     /// # Errors
     /// The budget whose money does not suffice, or that it can't be known because the control plane is away.
-    pub async fn reserve(&self, policy: &Arc<OrgPolicy>, claims: &[Claim], amount: NanoUsd, now: DateTime<Utc>) -> Result<Reservation, DenialReason> {
+    pub async fn reserve(
+        &self,
+        policy: &Arc<OrgPolicy>,
+        claims: &[Claim],
+        amount: NanoUsd,
+        now: DateTime<Utc>,
+    ) -> Result<Reservation, DenialReason> {
         self.reserve_in(policy.budgets(), claims, amount, now).await
     }
 
-    async fn reserve_in(&self, table: &BudgetTable, claims: &[Claim], amount: NanoUsd, now: DateTime<Utc>) -> Result<Reservation, DenialReason> {
+    async fn reserve_in(
+        &self,
+        table: &BudgetTable,
+        claims: &[Claim],
+        amount: NanoUsd,
+        now: DateTime<Utc>,
+    ) -> Result<Reservation, DenialReason> {
         let amount = amount.nanos().max(0);
         match self.take(table, claims, amount, now) {
             Taken::Held(held) => Ok(Reservation::new(held, &self.leaks)),
@@ -241,7 +253,13 @@ impl Budgets {
     }
 
     /// The slow path: in line at the desk.
-    async fn wait_for_money(&self, table: &BudgetTable, claims: &[Claim], amount: i64, now: DateTime<Utc>) -> Result<Reservation, DenialReason> {
+    async fn wait_for_money(
+        &self,
+        table: &BudgetTable,
+        claims: &[Claim],
+        amount: i64,
+        now: DateTime<Utc>,
+    ) -> Result<Reservation, DenialReason> {
         let deadline = clock::instant().checked_add(self.times.lease_wait).unwrap_or_else(clock::instant);
         let mut blocking = Vec::new();
         for claim in claims {

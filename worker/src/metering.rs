@@ -141,7 +141,13 @@ impl<'c> Booking<'c> {
     }
 
     /// An attempt begins; its place in the trace, to be sent along. Each has its own where spans are exported.
-    pub(crate) fn attempt(&mut self, admission: &Admission<'_>, policy: &OrgPolicy, facts: &RequestFacts, began: Instant) -> Option<TraceContext> {
+    pub(crate) fn attempt(
+        &mut self,
+        admission: &Admission<'_>,
+        policy: &OrgPolicy,
+        facts: &RequestFacts,
+        began: Instant,
+    ) -> Option<TraceContext> {
         let Some(traced) = &mut self.traced else { return self.position };
         let position = self.position?.child();
         let target = admission.target();

@@ -127,7 +127,11 @@ impl Spool {
         })?;
         let found = recovery::scan(dir).map_err(unusable)?;
         let number = found.next_number;
-        let largest = found.unclosed.iter().map(|(id, json)| record::record_size(id.len().saturating_add(json.len()).saturating_add(1))).sum::<usize>();
+        let largest = found
+            .unclosed
+            .iter()
+            .map(|(id, json)| record::record_size(id.len().saturating_add(json.len()).saturating_add(1)))
+            .sum::<usize>();
         let size = segment_size(&config).max(largest.saturating_add(segment_size(&config)));
         let first = Arc::new(Segment::create(segment_path(dir, number), number, size).map_err(unusable)?);
         let figures = SpoolFigures::default();

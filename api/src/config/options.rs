@@ -104,7 +104,7 @@ pub struct ApiOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_master_keys: Option<String>,
     /// Make no demo project on the first start
-    #[arg(long, env = "MODELUX_NO_DEMO", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "MODELUX_NO_DEMO", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_demo: Option<bool>,
     /// Where callers will reach the data plane, for the first credentials

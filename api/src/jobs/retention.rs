@@ -58,7 +58,8 @@ impl Retention {
         let sql = format!("DELETE FROM {table} WHERE {row} IN (SELECT {row} FROM {table} WHERE {condition} LIMIT {BATCH})");
         loop {
             let transaction = self.database.begin().await?;
-            let deleted = transaction.execute_raw(Statement::from_sql_and_values(backend, sql.as_str(), values.clone())).await?.rows_affected();
+            let deleted =
+                transaction.execute_raw(Statement::from_sql_and_values(backend, sql.as_str(), values.clone())).await?.rows_affected();
             transaction.commit().await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());

@@ -116,7 +116,9 @@ pub async fn load_budget_statuses(
             .await?;
         let leases = load_leases(connection, &periods).await?;
         for period in periods {
-            let (Some(status), Some(budget)) = (statuses.get_mut(&period.budget_id), by_id.get(period.budget_id.as_str())) else { continue };
+            let (Some(status), Some(budget)) = (statuses.get_mut(&period.budget_id), by_id.get(period.budget_id.as_str())) else {
+                continue;
+            };
             if status.period_start == period.period_start {
                 add_account(status, budget, &period, leases.get(&period.id).map_or(&[], Vec::as_slice), &live);
             }

@@ -6,7 +6,9 @@ use entity::{bundle, organization, outbox};
 use policy::bundle::Envelope;
 use policy::id::{IdKind, new_id};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
+};
 
 use super::{PublishError, load_source};
 use crate::secrets::Secrets;
@@ -69,11 +71,8 @@ pub async fn commit_revision(
 /// # Errors
 /// When the database does not answer or the row is not a bundle.
 pub async fn find_newest_bundle(connection: &impl ConnectionTrait, org_id: &str) -> Result<Option<Envelope>, DbErr> {
-    let found = bundle::Entity::find()
-        .filter(bundle::Column::OrgId.eq(org_id))
-        .order_by_desc(bundle::Column::Revision)
-        .one(connection)
-        .await?;
+    let found =
+        bundle::Entity::find().filter(bundle::Column::OrgId.eq(org_id)).order_by_desc(bundle::Column::Revision).one(connection).await?;
     found.map(into_envelope).transpose()
 }
 

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use entity::{budget, model, model_price, project, provider, proxy_key, routing_config_version};
 use policy::money::{NanoUsd, Usd};
 use policy::source::{
-    Budget, BudgetMode, BudgetRecord, Expiry, Fraction, Key, KeyRecord, Model, ModelRecord, PeriodKind, Project, ProjectRecord, ProjectSettings,
-    Provider, RoutingConfig, RoutingConfigRecord, Tier,
+    Budget, BudgetMode, BudgetRecord, Expiry, Fraction, Key, KeyRecord, Model, ModelRecord, PeriodKind, Project, ProjectRecord,
+    ProjectSettings, Provider, RoutingConfig, RoutingConfigRecord, Tier,
 };
 use serde::de::DeserializeOwned;
 

@@ -28,11 +28,7 @@ pub async fn load_source(
     let mut configs = load_configs(connection, org_id).await?;
     let mut keys = load_keys(connection, org_id).await?;
     let mut projects = Vec::new();
-    for row in project::Entity::find()
-        .filter(project::Column::OrgId.eq(org_id))
-        .order_by_asc(project::Column::Name)
-        .all(connection)
-        .await?
+    for row in project::Entity::find().filter(project::Column::OrgId.eq(org_id)).order_by_asc(project::Column::Name).all(connection).await?
     {
         let project = rows::project(row)?;
         let routing_configs = configs.remove(&Some(project.id.clone())).unwrap_or_default();
@@ -58,11 +54,8 @@ pub async fn load_source(
 }
 
 async fn load_providers(connection: &impl ConnectionTrait, org_id: &str, secrets: &Secrets) -> Result<Vec<ProviderRecord>, PublishError> {
-    let found = provider::Entity::find()
-        .filter(provider::Column::OrgId.eq(org_id))
-        .order_by_asc(provider::Column::Name)
-        .all(connection)
-        .await?;
+    let found =
+        provider::Entity::find().filter(provider::Column::OrgId.eq(org_id)).order_by_asc(provider::Column::Name).all(connection).await?;
     let mut records = Vec::with_capacity(found.len());
     for row in found {
         let api_key = seal_to_pool(&row, secrets)?;
@@ -112,11 +105,7 @@ type Configs = HashMap<Option<String>, Vec<RoutingConfigRecord>>;
 
 async fn load_configs(connection: &impl ConnectionTrait, org_id: &str) -> Result<Configs, PublishError> {
     let live = Condition::all().add(routing_config::Column::OrgId.eq(org_id)).add(routing_config::Column::ArchivedAt.is_null());
-    let found = routing_config::Entity::find()
-        .filter(live.clone())
-        .order_by_asc(routing_config::Column::Slug)
-        .all(connection)
-        .await?;
+    let found = routing_config::Entity::find().filter(live.clone()).order_by_asc(routing_config::Column::Slug).all(connection).await?;
     let to_config = routing_config_version::Entity::belongs_to(routing_config::Entity)
         .from(routing_config_version::Column::ConfigId)
         .to(routing_config::Column::Id)
@@ -133,7 +122,8 @@ async fn load_configs(connection: &impl ConnectionTrait, org_id: &str) -> Result
     let mut versions: HashMap<String, _> = versions.into_iter().map(|version| (version.config_id.clone(), version)).collect();
     let mut configs = Configs::new();
     for row in found {
-        let missing = || PublishError::Unreadable { resource: "routing_config", id: row.id.clone(), field: "current_version", source: None };
+        let missing =
+            || PublishError::Unreadable { resource: "routing_config", id: row.id.clone(), field: "current_version", source: None };
         let version = versions.remove(&row.id).ok_or_else(missing)?;
         configs.entry(row.project_id.clone()).or_default().push(rows::routing_config(row, version)?);
     }

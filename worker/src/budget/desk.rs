@@ -206,9 +206,8 @@ impl Desk {
                 continue;
             }
             ask.account.note_refusal(ask.head, now_ms);
-            let wants_it = |waiter: &Waiter| {
-                waiter.amount >= ask.head && waiter.accounts.iter().any(|account| Arc::ptr_eq(account, &ask.account))
-            };
+            let wants_it =
+                |waiter: &Waiter| waiter.amount >= ask.head && waiter.accounts.iter().any(|account| Arc::ptr_eq(account, &ask.account));
             self.turn_away(wants_it, || Turned::Away(Arc::clone(&ask.account)));
         }
     }
@@ -312,9 +311,10 @@ impl Budgets {
             Err(error) => {
                 drop(turn);
                 tracing::warn!(error = %error, accounts = asks.len(), "budget leases can't be had");
-                self.desk.turn_away(|waiter| waiter.accounts.iter().any(|account| asks.iter().any(|ask| Arc::ptr_eq(&ask.account, account))), || {
-                    Turned::Unavailable
-                });
+                self.desk.turn_away(
+                    |waiter| waiter.accounts.iter().any(|account| asks.iter().any(|ask| Arc::ptr_eq(&ask.account, account))),
+                    || Turned::Unavailable,
+                );
             }
         }
     }

@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use policy::link::{AccountReport, Heartbeat, HeartbeatReply};
 use policy::money::NanoUsd;
 
-use super::account::Account;
 use super::Budgets;
+use super::account::Account;
 use crate::link::LinkError;
 use crate::policy_feed::Fleet;
 use crate::spool::{Place, Spool};
@@ -52,7 +52,13 @@ pub(super) struct LastBeat {
 
 impl Budgets {
     /// One heartbeat: `message` is completed with the accounts, sent, and its answer applied.
-    pub(crate) async fn beat(&self, mut message: Heartbeat, fleet: &Fleet, spool: &Spool, leaving: bool) -> Result<HeartbeatReply, LinkError> {
+    pub(crate) async fn beat(
+        &self,
+        mut message: Heartbeat,
+        fleet: &Fleet,
+        spool: &Spool,
+        leaving: bool,
+    ) -> Result<HeartbeatReply, LinkError> {
         let turn = self.line.lock().await;
         let report = self.report(fleet, spool, leaving);
         message.accounts = report.entries.iter().map(|entry| entry.report.clone()).collect();

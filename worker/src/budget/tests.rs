@@ -180,7 +180,8 @@ async fn a_denial_says_how_the_budget_stands() {
     let worker = Worker::start(&plane, quick()).await;
     worker.spend(&table, &[claim(0)], cents(8), cents(8)).await.unwrap();
     let Err(DenialReason::Budget(shortfall)) = worker.spend(&table, &[claim(0)], cents(3), cents(3)).await else { panic!("not refused") };
-    let expected = BudgetShortfall { name: Arc::from("bud_1-name"), spend: cents(8), cap: cents(10), period: PeriodKind::Total, resets_at: None };
+    let expected =
+        BudgetShortfall { name: Arc::from("bud_1-name"), spend: cents(8), cap: cents(10), period: PeriodKind::Total, resets_at: None };
     assert_eq!(shortfall, expected);
     worker.stop().await;
 }
@@ -297,7 +298,9 @@ async fn when_one_of_several_budgets_is_short_nothing_is_held_in_the_others() {
     plane.set_cap("bud_tight", cents(1));
     let table = BudgetTable::new(&[budget("bud_wide", cents(1_000)), budget("bud_tight", cents(1))]);
     let worker = Worker::start(&plane, quick()).await;
-    let Err(DenialReason::Budget(shortfall)) = worker.spend(&table, &[claim(0), claim(1)], cents(2), cents(2)).await else { panic!("not refused") };
+    let Err(DenialReason::Budget(shortfall)) = worker.spend(&table, &[claim(0), claim(1)], cents(2), cents(2)).await else {
+        panic!("not refused")
+    };
     assert_eq!(&*shortfall.name, "bud_tight-name");
     assert_eq!(worker.budgets.reserved(), NanoUsd::ZERO);
     worker.stop().await;

@@ -66,14 +66,20 @@ pub fn attach(config: &WorkerConfig, tasks: &TaskTracker, stop: &CancellationTok
 ///
 /// # Errors
 /// As [`attach`].
-pub fn attach_to(link: Arc<dyn ControlPlane>, config: &WorkerConfig, tasks: &TaskTracker, stop: &CancellationToken) -> Result<Attached, AttachError> {
+pub fn attach_to(
+    link: Arc<dyn ControlPlane>,
+    config: &WorkerConfig,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Attached, AttachError> {
     let unusable = |source| AttachError::DataDir { path: config.data_dir.clone(), source };
     make_private_dir(&config.data_dir).map_err(unusable)?;
     // First, because its lock is what says that this directory is ours.
     let spool = Spool::start(&config.data_dir.join("spool"), config.spool.clone())?;
     let enrolment = Enrolment::load(&config.data_dir, config.worker_token.clone());
     let budgets = Budgets::new(Arc::clone(&link), Arc::clone(&enrolment), config.link.clone());
-    let policies = Policies::load(&config.data_dir, Arc::clone(&link), Arc::clone(&enrolment), Arc::clone(&budgets), config).map_err(unusable)?;
+    let policies =
+        Policies::load(&config.data_dir, Arc::clone(&link), Arc::clone(&enrolment), Arc::clone(&budgets), config).map_err(unusable)?;
     let in_flight = Arc::new(AtomicU64::new(0));
     let pulse = Pulse {
         link: Arc::clone(&link),

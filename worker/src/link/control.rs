@@ -38,7 +38,8 @@ impl Control {
     pub fn new(control_url: &Url, token: SecretString, timeout: Duration) -> Result<Self, LinkError> {
         // Another part of the process may have installed the same provider already; either way it is there afterwards.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = Client::builder().tcp_nodelay(true).connect_timeout(timeout).no_proxy().redirect(reqwest::redirect::Policy::none());
+        let mut builder =
+            Client::builder().tcp_nodelay(true).connect_timeout(timeout).no_proxy().redirect(reqwest::redirect::Policy::none());
         if control_url.scheme() == "http" {
             // Without TLS no root certificates are needed, and a machine may have none.
             builder = builder.tls_certs_only([]);

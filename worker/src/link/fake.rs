@@ -228,7 +228,10 @@ impl ControlPlane for FakePlane {
             } else if need > 0 {
                 let extra = ((headroom - need) / 4).min(like);
                 let extra = if extra < need.max(like / 16) { 0 } else { extra };
-                let lease = account.leases.entry(call.worker_id.clone()).or_insert_with(|| LeaseRow { id: format!("lse_{lease_id}"), ..LeaseRow::default() });
+                let lease = account
+                    .leases
+                    .entry(call.worker_id.clone())
+                    .or_insert_with(|| LeaseRow { id: format!("lse_{lease_id}"), ..LeaseRow::default() });
                 lease.granted += need + extra;
                 state.next_lease = lease_id;
             }

@@ -46,7 +46,10 @@ impl OrgPolicy {
         let bundle = envelope.open(&identity.verifying_key)?;
         let mut secrets = Vec::with_capacity(bundle.providers.len());
         for provider in &bundle.providers {
-            let opened = provider.api_key.as_ref().map(|sealed| seal::open(&identity.pool_key, provider.id.as_bytes(), &sealed.0).map(Zeroizing::new));
+            let opened = provider
+                .api_key
+                .as_ref()
+                .map(|sealed| seal::open(&identity.pool_key, provider.id.as_bytes(), &sealed.0).map(Zeroizing::new));
             let refused = || ApplyError::Secret(Arc::clone(&provider.name));
             let secret = match opened {
                 None => None,
@@ -56,8 +59,11 @@ impl OrgPolicy {
             secrets.push(secret);
         }
         let budgets = BudgetTable::new(&bundle.budgets);
-        let engine =
-            Engine::load(bundle).map_err(|source| ApplyError::Load { org_id: envelope.org_id.clone(), revision: envelope.revision, source })?;
+        let engine = Engine::load(bundle).map_err(|source| ApplyError::Load {
+            org_id: envelope.org_id.clone(),
+            revision: envelope.revision,
+            source,
+        })?;
         Ok(Self {
             engine,
             secrets,

@@ -20,7 +20,8 @@ impl Kept {
     /// Everything that is there and readable.
     pub(super) fn read_all(&self) -> Vec<Envelope> {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return Vec::new() };
-        let files = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let files =
+            entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
         let read = |path: PathBuf| {
             let bytes = std::fs::read(&path).map_err(|error| error.to_string());
             let envelope = bytes.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));

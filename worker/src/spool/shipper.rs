@@ -17,10 +17,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::recovery::OldSegment;
-use super::record::{self, Found, Kind};
-use super::segment::{ACKNOWLEDGED_AT, Live, Segment};
 use super::deliver::deliver;
+use super::record::{self, Found, Kind};
+use super::recovery::OldSegment;
+use super::segment::{ACKNOWLEDGED_AT, Live, Segment};
 use super::{Place, Spool};
 use crate::link::ControlPlane;
 
@@ -355,7 +355,9 @@ impl Tracked {
                     match record::read(&bytes, 0) {
                         Found::Record { kind, id, json, .. } => Step::Record { kind, id: id.to_owned(), json: bytes.slice_ref(json), at },
                         // Published records are whole; were one not, it would be passed over like a torn one.
-                        Found::Torn { .. } | Found::Empty | Found::End => Step::Record { kind: Kind::Claimed, id: String::new(), json: Bytes::new(), at },
+                        Found::Torn { .. } | Found::Empty | Found::End => {
+                            Step::Record { kind: Kind::Claimed, id: String::new(), json: Bytes::new(), at }
+                        }
                     }
                 }
             },

@@ -88,6 +88,8 @@ impl<'c> Syncing<'c> {
         let Manifest { org: _, settings, providers, models, routing_configs, projects, budgets, members, webhooks: _, exports: _ } = want;
         let zone = settings.as_ref().unwrap_or(&have.settings).time_zone.clone();
         self.settings(&have.settings, settings).await?;
+        // Before projects: a key's owner may be a member who is new in the same manifest.
+        self.members(members).await?;
         self.providers(have, providers).await?;
         let there = have.models.iter().map(|record| Have::new(&record.model.model, &record.id, record.model.clone())).collect();
         let wanted = models.into_iter().map(|model| Want { name: model.model.clone(), source: model }).collect();
@@ -96,8 +98,7 @@ impl<'c> Syncing<'c> {
         self.projects(have, projects).await?;
         let there = have.budgets.iter().map(|record| Have::new(&record.budget.name, &record.id, record.budget.clone())).collect();
         let wanted = budgets.into_iter().map(|budget| Want { name: budget.name.clone(), source: plain_budget(budget, &zone) }).collect();
-        self.section::<Budgets>(&(), "", there, wanted).await?;
-        self.members(members).await
+        self.section::<Budgets>(&(), "", there, wanted).await
     }
 
     async fn settings(&mut self, have: &Settings, want: Option<Settings>) -> Result<(), OperationError> {

@@ -76,8 +76,7 @@ struct Game {
 
 impl Game {
     async fn new() -> Self {
-        let mut game =
-            Self { world: World::new(usd(CAP)).await, players: Vec::new(), events: 0, born: 0, shipped: NanoUsd::ZERO };
+        let mut game = Self { world: World::new(usd(CAP)).await, players: Vec::new(), events: 0, born: 0, shipped: NanoUsd::ZERO };
         for _ in 0..WORKERS {
             let player = game.newborn().await;
             game.players.push(player);

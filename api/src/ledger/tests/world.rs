@@ -16,8 +16,7 @@ use crate::database::fixture::{TestDatabase, insert_budget, insert_organization,
 use crate::ledger::{Feed, LeaseLimits, Ledger};
 
 /// Short leases, so that a few steps of the clock reach every deadline.
-const LIMITS: LeaseLimits =
-    LeaseLimits { ttl: TimeDelta::seconds(10), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) };
+const LIMITS: LeaseLimits = LeaseLimits { ttl: TimeDelta::seconds(10), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) };
 
 pub(super) const ORG: &str = "org_1";
 
@@ -75,7 +74,13 @@ impl World {
         self.ledger.lease(&call).await.unwrap().accounts.remove(0)
     }
 
-    pub(super) async fn beat(&self, worker_id: &str, incarnation: u64, recovered: bool, accounts: Vec<AccountReport>) -> Vec<AccountStatus> {
+    pub(super) async fn beat(
+        &self,
+        worker_id: &str,
+        incarnation: u64,
+        recovered: bool,
+        accounts: Vec<AccountReport>,
+    ) -> Vec<AccountStatus> {
         let beat = Heartbeat {
             worker_id: worker_id.to_owned(),
             incarnation,
