@@ -66,12 +66,7 @@ impl Fleet {
 
     /// How a worker joins.
     pub fn worker_options(&self) -> WorkerOptions {
-        WorkerOptions {
-            control_url: self.api.url(),
-            token: self.api.credential("worker_token"),
-            redis_url: None,
-            environment: Vec::new(),
-        }
+        WorkerOptions { control_url: self.api.url(), token: self.api.credential("worker_token"), redis_url: None, environment: Vec::new() }
     }
 
     /// One more worker.
@@ -174,7 +169,8 @@ impl Fleet {
 const LOG_FIELDS: &str = "id time project { name } key { name } surface requestedModel model provider status errorCode stream endUser \
     tags { name value } costUsd usageSource latencyMs firstByteMs \
     usage { inputTokens cachedInputTokens cacheWriteTokens outputTokens reasoningTokens } trace";
-const BUDGETS: &str = "{ budgets(first: 100) { nodes { name scope capUsd settledUsd reservedUsd leasedUsd usedPct periodStart resetsAt state } } }";
+const BUDGETS: &str =
+    "{ budgets(first: 100) { nodes { name scope capUsd settledUsd reservedUsd leasedUsd usedPct periodStart resetsAt state } } }";
 
 /// Runs `modelux`; its status, output and errors. Without an address, where and who is left to the arguments.
 pub async fn run_modelux(url: &str, key: &str, arguments: &[&str]) -> (i32, String, String) {

@@ -129,7 +129,8 @@ impl Request {
 
     /// Head and body.
     pub fn bytes(&self) -> Vec<u8> {
-        let length = if self.body.is_empty() && self.method == "GET" { String::new() } else { format!("Content-Length: {}\r\n", self.body.len()) };
+        let length =
+            if self.body.is_empty() && self.method == "GET" { String::new() } else { format!("Content-Length: {}\r\n", self.body.len()) };
         [self.head_bytes(&length), self.body.clone()].concat()
     }
 

@@ -47,7 +47,8 @@ async fn only_the_reviewed_paths_are_open() {
     }
     for call in ["enrol", "feed", "acks", "leases", "events", "heartbeat"] {
         for key in ["", "mlx_wk_unknown", &api.credential("management_key")] {
-            let request = Request::new("POST", &format!("/internal/v1/{call}")).header("Authorization", &format!("Bearer {key}")).body("{}");
+            let request =
+                Request::new("POST", &format!("/internal/v1/{call}")).header("Authorization", &format!("Bearer {key}")).body("{}");
             assert_eq!(request.send(api.address()).await.status(), 401, "{call} with `{key}`");
         }
     }
@@ -61,7 +62,12 @@ async fn only_the_reviewed_paths_are_open() {
 async fn requests_that_are_not_right_are_told_so() {
     let api = TestApi::start().await;
     let owner = api.owner();
-    for (document, field) in [("{ nothing }", None), ("{ viewer { ", None), ("query { project(id: 7.5) { id } }", None), ("mutation { createProject(input: {name: \"x\", color: \"red\"}) { revision } }", None)] {
+    for (document, field) in [
+        ("{ nothing }", None),
+        ("{ viewer { ", None),
+        ("query { project(id: 7.5) { id } }", None),
+        ("mutation { createProject(input: {name: \"x\", color: \"red\"}) { revision } }", None),
+    ] {
         let refusal = owner.refusal(document, json!({})).await;
         assert_eq!((refusal.code.as_str(), refusal.field), ("INVALID", field), "{document}");
     }
@@ -98,7 +104,12 @@ async fn queries_that_are_too_deep_or_too_dear_are_refused() {
     assert_eq!(refusal.code, "INVALID", "{refusal:?}");
     let wide: String = (0..40).map(|number| format!("a{number}: exportManifest ")).collect();
     let many: String = wide.repeat(2).split_whitespace().collect::<Vec<_>>().join(" ");
-    let refusal = owner.refusal(&format!("{{ {} {} }}", many, (100..150).map(|number| format!("b{number}: exportManifest ")).collect::<String>()), json!({})).await;
+    let refusal = owner
+        .refusal(
+            &format!("{{ {} {} }}", many, (100..150).map(|number| format!("b{number}: exportManifest ")).collect::<String>()),
+            json!({}),
+        )
+        .await;
     assert_eq!(refusal.code, "INVALID", "{refusal:?}");
 }
 
@@ -109,11 +120,18 @@ async fn secrets_are_shown_once_and_never_again() {
     let applied = fleet.enforce(&manifest(&fleet.provider)).await;
     let everything = fleet
         .owner()
-        .query("{ providers(first: 9) { nodes { id name hasApiKey apiKeyDigest } } proxyKeys(first: 9) { nodes { id name prefixHint } } \
-            managementKeys(first: 9) { nodes { id name prefixHint } } exportManifest auditEvents(first: 9) { nodes { diff } } }")
+        .query(
+            "{ providers(first: 9) { nodes { id name hasApiKey apiKeyDigest } } proxyKeys(first: 9) { nodes { id name prefixHint } } \
+            managementKeys(first: 9) { nodes { id name prefixHint } } exportManifest auditEvents(first: 9) { nodes { diff } } }",
+        )
         .await
         .to_string();
-    for secret in [tests::fleet::UPSTREAM_KEY.to_owned(), applied.key("app/main"), fleet.api.credential("management_key"), fleet.api.credential("worker_token")] {
+    for secret in [
+        tests::fleet::UPSTREAM_KEY.to_owned(),
+        applied.key("app/main"),
+        fleet.api.credential("management_key"),
+        fleet.api.credential("worker_token"),
+    ] {
         assert!(!everything.contains(&secret), "{secret}");
         let logs = fleet.api.process().stderr() + &fleet.worker().process().stderr() + &fleet.api.process().stdout();
         assert!(!logs.contains(&secret), "a secret is in a log");

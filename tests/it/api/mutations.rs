@@ -92,7 +92,8 @@ async fn values_that_cannot_be_used_are_refused_with_their_field() {
     for (field, value) in cases {
         let refusal = owner.refusal(CREATE, with(field, value.clone())).await;
         assert_eq!(refusal.code, "INVALID", "{field} {value}: {refusal:?}");
-        let told = refusal.field.clone().unwrap_or_default().replace('_', "").to_lowercase() + &refusal.message.to_lowercase().replace('_', "");
+        let told =
+            refusal.field.clone().unwrap_or_default().replace('_', "").to_lowercase() + &refusal.message.to_lowercase().replace('_', "");
         assert!(told.contains(&field.to_lowercase()), "{field} {value}: {refusal:?}");
     }
     let budgets = owner.query("{ budgets(first: 9) { nodes { name } } }").await;
@@ -140,7 +141,8 @@ async fn concurrent_changes_get_one_revision_each() {
     for database in tests::database::KINDS {
         let api = TestApi::start_with(tests::api::ApiOptions { database, ..Default::default() }).await;
         let owner = api.owner();
-        let answers = futures::future::join_all((0..20).map(|number| owner.run(CREATE, json!({"input": budget(&format!("b{number}"), "1")})))).await;
+        let answers =
+            futures::future::join_all((0..20).map(|number| owner.run(CREATE, json!({"input": budget(&format!("b{number}"), "1")})))).await;
         let mut revisions: Vec<u64> = answers.iter().map(|answer| answer["createBudget"]["revision"].as_u64().unwrap()).collect();
         revisions.sort_unstable();
         let first = revisions[0];

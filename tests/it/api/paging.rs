@@ -26,7 +26,9 @@ async fn pages_are_whole_in_order_and_without_repeats() {
             }
             after = page["projects"]["pageInfo"]["endCursor"].clone();
             // What is made meanwhile does not shift what is still to come.
-            owner.query(&format!("mutation {{ createProvider(input: {{name: \"x{pages}\", vendor: \"simulated\"}}) {{ revision }} }}")).await;
+            owner
+                .query(&format!("mutation {{ createProvider(input: {{name: \"x{pages}\", vendor: \"simulated\"}}) {{ revision }} }}"))
+                .await;
         }
         assert_eq!(pages, 3);
         let mut sorted = seen.clone();
@@ -40,7 +42,9 @@ async fn pages_are_whole_in_order_and_without_repeats() {
 async fn pages_that_cannot_be_are_refused() {
     let api = TestApi::start().await;
     let owner = api.owner();
-    for (field, variables) in [("first", json!({"first": -1})), ("first", json!({"first": 100_000})), ("after", json!({"first": 1, "after": "not a cursor"}))] {
+    for (field, variables) in
+        [("first", json!({"first": -1})), ("first", json!({"first": 100_000})), ("after", json!({"first": 1, "after": "not a cursor"}))]
+    {
         let refusal = owner.refusal(PAGE, variables).await;
         assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("INVALID", Some(field)), "{refusal:?}");
     }

@@ -15,7 +15,9 @@ async fn add_projects(owner: &GraphQl, from: usize, to: usize) {
                 "routing_configs": [{"slug": "c", "strategy": "single", "model": "openai/gpt-4o"}]})
         })
         .collect();
-    let budgets: Vec<_> = (from..to).map(|n| json!({"name": format!("b{n}"), "scope": {"project": format!("p{n}")}, "period": "monthly", "cap_usd": 1})).collect();
+    let budgets: Vec<_> = (from..to)
+        .map(|n| json!({"name": format!("b{n}"), "scope": {"project": format!("p{n}")}, "period": "monthly", "cap_usd": 1}))
+        .collect();
     let members: Vec<_> = (from..to).map(|n| json!({"email": format!("m{n}@example.com"), "role": "viewer"})).collect();
     let manifest = json!({"org": "default", "providers": [{"name": "openai", "vendor": "openai"}], "projects": projects, "budgets": budgets, "members": members});
     owner.run("mutation($manifest: JSON!) { applyManifest(manifest: $manifest) { revision } }", json!({"manifest": manifest})).await;

@@ -13,7 +13,11 @@ async fn a_watcher_sees_requests_and_spend_as_they_are_booked() {
     fleet.provider.always("cents", Answer::of(Usage { completion: 100, ..Usage::default() }));
     fleet.chat(&key, "sim/cents").ok().await;
     let booked = within("the request", SOON, requests.next()).await;
-    assert_eq!((booked["requestBooked"]["status"].as_i64(), booked["requestBooked"]["model"].as_str()), (Some(200), Some("cents")), "{booked}");
+    assert_eq!(
+        (booked["requestBooked"]["status"].as_i64(), booked["requestBooked"]["model"].as_str()),
+        (Some(200), Some("cents")),
+        "{booked}"
+    );
     let changed = within("the spend", SOON, spend.next()).await;
     assert_eq!(nano(&changed["spendChanged"]["costUsd"]), 10_000_000);
     assert_eq!(changed["spendChanged"]["key"]["name"], "main");
@@ -23,7 +27,10 @@ async fn a_watcher_sees_requests_and_spend_as_they_are_booked() {
 #[tokio::test]
 async fn a_watcher_sees_only_its_own_organization() {
     let (fleet, key) = Fleet::governed().await;
-    let founded = fleet.owner().run("mutation($i: CreateOrganizationInput!) { createOrganization(input: $i) { managementKey } }", json!({"i": {"slug": "other"}})).await;
+    let founded = fleet
+        .owner()
+        .run("mutation($i: CreateOrganizationInput!) { createOrganization(input: $i) { managementKey } }", json!({"i": {"slug": "other"}}))
+        .await;
     let foreign = fleet.owner().with_key(founded["createOrganization"]["managementKey"].as_str().unwrap());
     let mut theirs = foreign.subscribe("subscription { requestBooked { id } }").await;
     let mut ours = fleet.owner().subscribe("subscription { requestBooked { id } }").await;

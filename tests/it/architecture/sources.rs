@@ -6,14 +6,8 @@ use std::path::{Path, PathBuf};
 const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Where the environment may be read.
-const ENVIRONMENT: &[&str] = &[
-    "api/src/config",
-    "bench/src/main.rs",
-    "bench/src/config",
-    "cli/src/config",
-    "tests/src/config.rs",
-    "worker/src/config",
-];
+const ENVIRONMENT: &[&str] =
+    &["api/src/config", "bench/src/main.rs", "bench/src/config", "cli/src/config", "tests/src/config.rs", "worker/src/config"];
 
 /// Names that say nothing of what is in a file.
 const EMPTY_NAMES: &[&str] =
@@ -61,7 +55,8 @@ fn none(found: &[String], what_to_do: &str) {
 #[test]
 fn every_module_begins_with_what_it_is_for() {
     // Attributes of the whole file may stand before it.
-    let begins = |text: &str| text.lines().find(|line| !line.is_empty() && !line.starts_with("#![")).is_some_and(|line| line.starts_with("//!"));
+    let begins =
+        |text: &str| text.lines().find(|line| !line.is_empty() && !line.starts_with("#![")).is_some_and(|line| line.starts_with("//!"));
     let silent: Vec<_> = sources().into_iter().filter(|source| !begins(&source.text)).map(|source| source.path).collect();
     none(&silent, "begin the file with `//!`: what it is for, what it promises, what it leaves out");
 }
@@ -69,15 +64,20 @@ fn every_module_begins_with_what_it_is_for() {
 #[test]
 fn the_environment_is_read_in_config_only() {
     let reads = ["env::var", "env::vars", "dotenvy"];
-    let elsewhere = |source: &Source| !ENVIRONMENT.iter().any(|place| source.path.starts_with(place)) && !source.path.ends_with("sources.rs");
-    let found: Vec<_> =
-        sources().into_iter().filter(|source| elsewhere(source) && reads.iter().any(|read| source.text.contains(read))).map(|source| source.path).collect();
+    let elsewhere =
+        |source: &Source| !ENVIRONMENT.iter().any(|place| source.path.starts_with(place)) && !source.path.ends_with("sources.rs");
+    let found: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| elsewhere(source) && reads.iter().any(|read| source.text.contains(read)))
+        .map(|source| source.path)
+        .collect();
     none(&found, "take a config struct instead of reading the environment");
 }
 
 #[test]
 fn memory_is_mapped_in_the_spool_and_nothing_else_is_unsafe() {
-    let is_unsafe = |source: &Source| source.text.lines().any(|line| line.trim_start().starts_with("unsafe ") || line.contains(" unsafe {"));
+    let is_unsafe =
+        |source: &Source| source.text.lines().any(|line| line.trim_start().starts_with("unsafe ") || line.contains(" unsafe {"));
     let found: Vec<_> = sources()
         .into_iter()
         .filter(|source| !source.path.starts_with("worker/src/spool") && !source.path.ends_with("sources.rs") && is_unsafe(source))

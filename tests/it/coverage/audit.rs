@@ -59,7 +59,11 @@ async fn every_mutation_leaves_exactly_one_event_that_says_who_what_and_how() {
         for secret in ["secret", "managementKey"] {
             // Shown once.
             one.as_object_mut().unwrap().remove(secret);
-            assert!(two.as_object_mut().unwrap().remove(secret).is_none_or(|secret| secret.is_null() || secret.is_object()), "{}", case.name);
+            assert!(
+                two.as_object_mut().unwrap().remove(secret).is_none_or(|secret| secret.is_null() || secret.is_object()),
+                "{}",
+                case.name
+            );
         }
         if !case.name.starts_with("create") || case.name == "createProject" {
             assert_eq!(one["revision"], two["revision"], "{}", case.name);

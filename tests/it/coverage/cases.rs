@@ -44,7 +44,11 @@ pub(super) const MUTATIONS: &[Case] = &[
     other("addMember", |w| format!(r#"input: {{email: "new-{}@example.com", role: member}}"#, w.marker), "{ revision member { id } }"),
     existing("updateMember", |w| format!(r#"id: "{}", input: {{role: member}}"#, w.member), "{ revision member { id } }"),
     existing("removeMember", |w| format!(r#"id: "{}""#, w.member), "{ revision id }"),
-    other("createProject", |w| format!(r#"input: {{name: "new-{}", tags: [{{name: "a", value: "b"}}]}}"#, w.marker), "{ revision project { id } }"),
+    other(
+        "createProject",
+        |w| format!(r#"input: {{name: "new-{}", tags: [{{name: "a", value: "b"}}]}}"#, w.marker),
+        "{ revision project { id } }",
+    ),
     existing("updateProject", |w| format!(r#"id: "{}", input: {{strictCapabilities: true}}"#, w.project), "{ revision project { id } }"),
     existing("deleteProject", |w| format!(r#"id: "{}""#, w.project), "{ revision id }"),
     other(
@@ -60,7 +64,11 @@ pub(super) const MUTATIONS: &[Case] = &[
     existing("deleteProvider", |w| format!(r#"id: "{}""#, w.spare), "{ revision id }"),
     other("createModel", |w| format!(r#"input: {{model: "provider-{}/new"}}"#, w.marker), "{ revision model { id } }"),
     existing("updateModel", |w| format!(r#"id: "{}", input: {{contextTokens: 1000}}"#, w.model), "{ revision model { id } }"),
-    existing("setModelPrice", |w| format!(r#"input: {{id: "{}", prices: {{inputUsdPerMtok: "3"}}}}"#, w.model), "{ revision model { id } }"),
+    existing(
+        "setModelPrice",
+        |w| format!(r#"input: {{id: "{}", prices: {{inputUsdPerMtok: "3"}}}}"#, w.model),
+        "{ revision model { id } }",
+    ),
     existing("deleteModel", |w| format!(r#"id: "{}""#, w.model), "{ revision id }"),
     other(
         "createRoutingConfig",
@@ -81,15 +89,28 @@ pub(super) const MUTATIONS: &[Case] = &[
     ),
     existing("updateBudget", |w| format!(r#"id: "{}", input: {{capUsd: "20"}}"#, w.budget), "{ revision budget { id } }"),
     existing("deleteBudget", |w| format!(r#"id: "{}""#, w.budget), "{ revision id }"),
-    existing("createProxyKey", |w| format!(r#"input: {{projectId: "{}", name: "new-{}"}}"#, w.project, w.marker), "{ revision secret proxyKey { id } }"),
+    existing(
+        "createProxyKey",
+        |w| format!(r#"input: {{projectId: "{}", name: "new-{}"}}"#, w.project, w.marker),
+        "{ revision secret proxyKey { id } }",
+    ),
     existing("updateProxyKey", |w| format!(r#"id: "{}", input: {{rpm: 60}}"#, w.proxy_key), "{ revision proxyKey { id } }"),
     existing("rotateProxyKey", |w| format!(r#"id: "{}""#, w.proxy_key), "{ revision secret proxyKey { id } }"),
     existing("revokeProxyKey", |w| format!(r#"id: "{}""#, w.proxy_key), "{ revision id }"),
-    other("createManagementKey", |w| format!(r#"input: {{name: "new-{}", role: viewer}}"#, w.marker), "{ revision secret managementKey { id } }"),
+    other(
+        "createManagementKey",
+        |w| format!(r#"input: {{name: "new-{}", role: viewer}}"#, w.marker),
+        "{ revision secret managementKey { id } }",
+    ),
     existing("revokeManagementKey", |w| format!(r#"id: "{}""#, w.management_key), "{ revision id }"),
     other(
         "applyManifest",
-        |w| format!(r#"manifest: {{org: "{}", budgets: [{{name: "declared-{}", scope: "organization", period: "monthly", cap_usd: 3}}]}}"#, w.organization, w.marker),
+        |w| {
+            format!(
+                r#"manifest: {{org: "{}", budgets: [{{name: "declared-{}", scope: "organization", period: "monthly", cap_usd: 3}}]}}"#,
+                w.organization, w.marker
+            )
+        },
         "{ revision changes { action } }",
     ),
 ];

@@ -40,7 +40,12 @@ impl World {
             .await;
         // A second version, so that there is one to go back to.
         let again = json!({"id": id("/createRoutingConfig/routingConfig/id"), "input": {"document": {"strategy": "fallback", "attempts": [{"model": format!("provider-{marker}/m")}]}}});
-        owner.run("mutation($id: ID!, $input: UpdateRoutingConfigInput!) { updateRoutingConfig(id: $id, input: $input) { revision } }", again).await;
+        owner
+            .run(
+                "mutation($id: ID!, $input: UpdateRoutingConfigInput!) { updateRoutingConfig(id: $id, input: $input) { revision } }",
+                again,
+            )
+            .await;
         let organization = owner.query("{ organization { slug } }").await;
         Self {
             organization: text(&organization, "/organization/slug"),
@@ -60,7 +65,17 @@ impl World {
 
     /// Every id of the set.
     pub(super) fn ids(&self) -> [&str; 9] {
-        [&self.project, &self.provider, &self.spare, &self.model, &self.routing_config, &self.budget, &self.proxy_key, &self.management_key, &self.member]
+        [
+            &self.project,
+            &self.provider,
+            &self.spare,
+            &self.model,
+            &self.routing_config,
+            &self.budget,
+            &self.proxy_key,
+            &self.management_key,
+            &self.member,
+        ]
     }
 }
 
@@ -89,7 +104,10 @@ pub(super) fn text(value: &Value, place: &str) -> String {
 pub(super) async fn found_another(owner: &GraphQl) -> GraphQl {
     let slug = format!("other-{}", unique_number());
     let made = owner
-        .run("mutation($input: CreateOrganizationInput!) { createOrganization(input: $input) { managementKey } }", json!({"input": {"slug": slug}}))
+        .run(
+            "mutation($input: CreateOrganizationInput!) { createOrganization(input: $input) { managementKey } }",
+            json!({"input": {"slug": slug}}),
+        )
         .await;
     owner.with_key(&text(&made, "/createOrganization/managementKey"))
 }

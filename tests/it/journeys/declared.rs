@@ -67,7 +67,8 @@ async fn what_was_applied_is_exported_with_every_field() {
 
 /// A manifest in the one form in which two of them can be compared: defaults filled in, secrets left out.
 fn canonical(manifest: &Value) -> Value {
-    let mut read: policy::source::Manifest = serde_json::from_value(manifest.clone()).unwrap_or_else(|error| panic!("{error}: {manifest:#}"));
+    let mut read: policy::source::Manifest =
+        serde_json::from_value(manifest.clone()).unwrap_or_else(|error| panic!("{error}: {manifest:#}"));
     for provider in &mut read.providers {
         provider.api_key = None;
     }
@@ -94,7 +95,10 @@ fn assert_within(part: &Value, whole: &Value, place: &str) {
 }
 
 fn name_of(item: &Value) -> Option<&str> {
-    ["name", "slug", "model", "email"].into_iter().filter(|field| item["strategy"].is_null() || *field == "slug").find_map(|field| item[field].as_str())
+    ["name", "slug", "model", "email"]
+        .into_iter()
+        .filter(|field| item["strategy"].is_null() || *field == "slug")
+        .find_map(|field| item[field].as_str())
 }
 
 /// what a manifest does not name is left alone; `--prune` removes it.
@@ -102,7 +106,8 @@ fn name_of(item: &Value) -> Option<&str> {
 async fn a_partial_manifest_leaves_the_rest_alone_unless_pruned() {
     let fleet = Fleet::start().await;
     fleet.apply(&whole(&fleet)).await;
-    let partial = json!({"org": "default", "budgets": [{"name": "project", "scope": {"project": "app"}, "period": "monthly", "cap_usd": 7}]});
+    let partial =
+        json!({"org": "default", "budgets": [{"name": "project", "scope": {"project": "app"}, "period": "monthly", "cap_usd": 7}]});
     fleet.apply(&partial).await;
     let budgets = fleet.owner().query("{ budgets(first: 50) { nodes { name capUsd } } projects(first: 5) { nodes { name } } }").await;
     assert_eq!(budgets["budgets"]["nodes"].as_array().unwrap().len(), 4, "{budgets}");
@@ -127,11 +132,27 @@ async fn a_mistake_is_named_and_nothing_is_applied() {
     let mistakes = [
         ("an unknown field", "org: default\nbudgets:\n  - {name: a, scope: organization, period: monthly, cap_usd: 1, capp: 2}\n", "capp"),
         ("a negative cap", "org: default\nbudgets:\n  - {name: a, scope: organization, period: monthly, cap_usd: -1}\n", "cap"),
-        ("an unknown project", "org: default\nbudgets:\n  - {name: a, scope: {project: nowhere}, period: monthly, cap_usd: 1}\n", "nowhere"),
+        (
+            "an unknown project",
+            "org: default\nbudgets:\n  - {name: a, scope: {project: nowhere}, period: monthly, cap_usd: 1}\n",
+            "nowhere",
+        ),
         ("an unknown slug", "org: default\nsettings: {entry_policy: \"@nowhere\"}\n", "nowhere"),
-        ("a rule with an unknown variable", "org: default\nrouting_configs:\n  - {slug: a, strategy: custom_rules, rules: [{if: \"tagz.x == 'a'\", then: pass}, {else: pass}]}\n", "tagz"),
-        ("a list without else", "org: default\nrouting_configs:\n  - {slug: a, strategy: custom_rules, rules: [{if: \"true\", then: pass}]}\n", "else"),
-        ("a cycle", "org: default\nrouting_configs:\n  - {slug: a, strategy: single, model: \"@b\"}\n  - {slug: b, strategy: single, model: \"@a\"}\n", "@a"),
+        (
+            "a rule with an unknown variable",
+            "org: default\nrouting_configs:\n  - {slug: a, strategy: custom_rules, rules: [{if: \"tagz.x == 'a'\", then: pass}, {else: pass}]}\n",
+            "tagz",
+        ),
+        (
+            "a list without else",
+            "org: default\nrouting_configs:\n  - {slug: a, strategy: custom_rules, rules: [{if: \"true\", then: pass}]}\n",
+            "else",
+        ),
+        (
+            "a cycle",
+            "org: default\nrouting_configs:\n  - {slug: a, strategy: single, model: \"@b\"}\n  - {slug: b, strategy: single, model: \"@a\"}\n",
+            "@a",
+        ),
     ];
     for (what, text, named) in mistakes {
         let file = fleet.api.directory().join("mistake.yaml");

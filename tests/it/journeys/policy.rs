@@ -79,7 +79,10 @@ async fn a_revoked_key_is_refused_at_once() {
     let keys = fleet.owner().query("{ proxyKeys(first: 10) { nodes { id name } } }").await;
     let id = keys["proxyKeys"]["nodes"][0]["id"].as_str().unwrap().to_owned();
     fleet.owner().run("mutation($id: ID!) { revokeProxyKey(id: $id) { id revision } }", json!({"id": id})).await;
-    until("the key is refused", Duration::from_secs(2), || async { (fleet.chat(&key, "sim/free").send().await.status() == 401).then_some(()) }).await;
+    until("the key is refused", Duration::from_secs(2), || async {
+        (fleet.chat(&key, "sim/free").send().await.status() == 401).then_some(())
+    })
+    .await;
 }
 
 /// R-33 in part: after a rotation the old secret is refused and the new one works.

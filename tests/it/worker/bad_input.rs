@@ -8,7 +8,9 @@ use tests::http::{Connection, Reply, Request};
 use tests::worker::TestWorker;
 
 fn post(key: &str) -> Request {
-    Request::new("POST", "/v1/chat/completions").header("Authorization", &format!("Bearer {key}")).header("Content-Type", "application/json")
+    Request::new("POST", "/v1/chat/completions")
+        .header("Authorization", &format!("Bearer {key}"))
+        .header("Content-Type", "application/json")
 }
 
 fn refused(reply: &Reply, status: u16) {
@@ -70,7 +72,9 @@ async fn bodies_that_are_no_requests_are_refused() {
 #[tokio::test]
 async fn headers_that_cannot_be_read_are_refused_by_name() {
     let (fleet, key) = Fleet::governed().await;
-    for (name, value) in [("X-Modelux-User-Tags", "team"), ("X-Modelux-User-Tags", "a=%zz"), ("X-Modelux-Dry-Run", "perhaps"), ("X-Modelux-User-Id", "")] {
+    for (name, value) in
+        [("X-Modelux-User-Tags", "team"), ("X-Modelux-User-Tags", "a=%zz"), ("X-Modelux-Dry-Run", "perhaps"), ("X-Modelux-User-Id", "")]
+    {
         let reply = fleet.chat(&key, "sim/free").header(name, value).send().await;
         refused(&reply, 400);
         assert_eq!(reply.json()["error"]["param"], name, "{}", reply.text());
@@ -159,7 +163,11 @@ async fn a_body_that_breaks_off_is_not_sent_on() {
 #[tokio::test]
 async fn heads_that_cannot_be_read_end_the_connection() {
     let (fleet, key) = strict_worker().await;
-    for head in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not TLS here\r\n\r\n"[..], b"GET\r\n\r\n", b"POST /v1/chat/completions HTTP/1.1\r\nbad header\r\n\r\n"] {
+    for head in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not TLS here\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nbad header\r\n\r\n",
+    ] {
         let mut connection = Connection::open(fleet.worker().address()).await;
         connection.write(head).await.unwrap();
         if let Ok(reply) = connection.reply().await {

@@ -99,7 +99,8 @@ async fn each_end_user_and_each_tag_value_has_its_own_money() {
 async fn an_output_limit_is_lowered_where_the_budget_says_so() {
     let fleet = Fleet::start().await;
     let mut wanted = manifest(&fleet.provider);
-    wanted["budgets"] = json!([{"name": "clamps", "scope": {"project": "app"}, "period": "total", "cap_usd": "0.005", "clamp_output": true}]);
+    wanted["budgets"] =
+        json!([{"name": "clamps", "scope": {"project": "app"}, "period": "total", "cap_usd": "0.005", "clamp_output": true}]);
     let key = fleet.enforce(&wanted).await.key("app/main");
     fleet.provider.always("cents", Answer::of(Usage { completion: 50, ..Usage::default() }));
     let reply = fleet.chat(&key, "sim/cents").ok().await;
@@ -126,10 +127,18 @@ async fn every_way_to_spend_is_refused_when_the_budget_is_spent() {
         }
     }
     let body = json!({"model": "sim/cents", "messages": [{"role": "user", "content": "x"}]}).to_string();
-    for path in ["/v1/chat/completions", "/openai/v1/chat/completions", "//v1/chat/completions", "/v1/chat/completions/", "/V1/chat/completions", "/v1/chat/completions?x=y"] {
+    for path in [
+        "/v1/chat/completions",
+        "/openai/v1/chat/completions",
+        "//v1/chat/completions",
+        "/v1/chat/completions/",
+        "/V1/chat/completions",
+        "/v1/chat/completions?x=y",
+    ] {
         for scheme in ["Authorization", "x-api-key"] {
             let value = if scheme == "Authorization" { format!("Bearer {key}") } else { key.clone() };
-            let reply = tests::http::Request::new("POST", path).header(scheme, &value).body(body.clone()).send(fleet.worker().address()).await;
+            let reply =
+                tests::http::Request::new("POST", path).header(scheme, &value).body(body.clone()).send(fleet.worker().address()).await;
             assert!([402, 404].contains(&reply.status()), "{path}: {}", reply.text());
         }
     }

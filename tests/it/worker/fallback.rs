@@ -14,7 +14,10 @@ async fn with_fallback(config: Value) -> (Fleet, Applied) {
         document[name] = value.clone();
     }
     wanted["routing_configs"] = json!([document]);
-    wanted["models"].as_array_mut().unwrap().push(json!({"model": "sim/first", "input_usd_per_mtok": 1, "output_usd_per_mtok": 1, "max_output_tokens": 1000}));
+    wanted["models"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"model": "sim/first", "input_usd_per_mtok": 1, "output_usd_per_mtok": 1, "max_output_tokens": 1000}));
     let applied = fleet.enforce(&wanted).await;
     (fleet, applied)
 }
@@ -92,7 +95,8 @@ async fn attempts_that_failed_cost_nothing() {
 async fn an_exhausted_budget_serves_the_free_primary_and_refuses_the_paid_fallback() {
     let fleet = Fleet::start().await;
     let mut wanted = manifest(&fleet.provider);
-    wanted["routing_configs"] = json!([{"slug": "mixed", "strategy": "fallback", "attempts": [{"model": "sim/free"}, {"model": "sim/cents"}]}]);
+    wanted["routing_configs"] =
+        json!([{"slug": "mixed", "strategy": "fallback", "attempts": [{"model": "sim/free"}, {"model": "sim/cents"}]}]);
     wanted["budgets"] = json!([{"name": "spent", "scope": "organization", "period": "total", "cap_usd": "0.01"}]);
     let key = fleet.enforce(&wanted).await.key("app/main");
     fleet.provider.always("cents", Answer::of(Usage { completion: 100, ..Usage::default() }));

@@ -72,7 +72,8 @@ async fn tags_are_taken_in_their_order_and_bound_ones_stay() {
     let chat = fleet.chat(&key, "sim/gpt-test");
     chat.with("mlx:tags", json!({"team": "sales", "task": "body"})).header("X-Modelux-User-Tags", "task=header,lang=%C3%A4").ok().await;
     let log = fleet.logged(1, "status: 200").await;
-    let tags: Vec<_> = log[0]["tags"].as_array().unwrap().iter().map(|tag| (tag["name"].as_str().unwrap(), tag["value"].as_str().unwrap())).collect();
+    let tags: Vec<_> =
+        log[0]["tags"].as_array().unwrap().iter().map(|tag| (tag["name"].as_str().unwrap(), tag["value"].as_str().unwrap())).collect();
     assert_eq!(tags, [("lang", "ä"), ("stage", "key"), ("task", "body"), ("team", "support")]);
     let trace = log[0]["trace"].to_string();
     assert!(trace.contains("tag_override_ignored") && trace.contains("sales"), "{trace}");

@@ -10,7 +10,10 @@ const ODD: &str = "{ \"x_unknown\" : {\"model\":\"inner\", \"n\": 12345678901234
     \"messages\":[{\"role\":\"user\",\"content\":\"\\u00e4\\ud83d\\ude00 \\/ \u{e4}\"}],\"max_tokens\":  50, \"temperature\":0.30}";
 
 fn post(key: &str, body: impl Into<Vec<u8>>) -> Request {
-    Request::new("POST", "/v1/chat/completions").header("Authorization", &format!("Bearer {key}")).header("Content-Type", "application/json").body(body)
+    Request::new("POST", "/v1/chat/completions")
+        .header("Authorization", &format!("Bearer {key}"))
+        .header("Content-Type", "application/json")
+        .body(body)
 }
 
 /// R-45
@@ -27,7 +30,8 @@ async fn a_request_reaches_the_provider_with_nothing_but_its_model_replaced() {
 #[tokio::test]
 async fn a_buffered_answer_is_passed_on_byte_for_byte() {
     let (fleet, key) = Fleet::governed().await;
-    let body = "{\"id\" : \"x\", \"choices\":[ ],\n \"strange\":1.00,\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10}}";
+    let body =
+        "{\"id\" : \"x\", \"choices\":[ ],\n \"strange\":1.00,\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"total_tokens\":10}}";
     fleet.provider.next(Answer::bytes(body).header("Content-Type", "application/json"));
     let reply = fleet.chat(&key, "sim/gpt-test").ok().await;
     assert_eq!(reply.text(), body);

@@ -25,7 +25,11 @@ async fn no_prompt_completion_key_or_secret_is_written_or_shown_anywhere() {
     }
     fleet.provider.next(Answer::stream([format!("data: {completion}\n\n"), "data: broken".to_owned()]).cut_at(400));
     fleet.chat(&key, "sim/gpt-test").with("messages", message.clone()).streamed().send().await;
-    Request::new("POST", "/v1/chat/completions").header("Authorization", &format!("Bearer {key}")).body(format!("{{{PROMPT}")).send(fleet.worker().address()).await;
+    Request::new("POST", "/v1/chat/completions")
+        .header("Authorization", &format!("Bearer {key}"))
+        .body(format!("{{{PROMPT}"))
+        .send(fleet.worker().address())
+        .await;
     let logged = fleet.logged(5, "key: \"main\"").await;
 
     let mut shown = vec![
@@ -35,7 +39,9 @@ async fn no_prompt_completion_key_or_secret_is_written_or_shown_anywhere() {
     ];
     let secrets = [PROMPT, COMPLETION, key.as_str(), UPSTREAM_KEY, &fleet.api.credential("worker_token")];
     // The worker's data directory holds its logs, its spool and its bundles; the control plane's its database, but also the credentials.
-    for (name, place) in [("the worker's files", fleet.worker().directory().path()), ("the control plane's files", fleet.api.directory().path())] {
+    for (name, place) in
+        [("the worker's files", fleet.worker().directory().path()), ("the control plane's files", fleet.api.directory().path())]
+    {
         shown.push((name, contents(place)));
     }
     for (place, text) in &shown {
