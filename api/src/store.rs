@@ -1,13 +1,14 @@
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the scoped finders are made of the bare ones: here, and nowhere else in the control plane's reading"
-)]
 //! Every query of the control plane's interface, always within one tenant.
 //!
 //! Promises: what reads takes a [`TenantScope`] and gives rows of that organization only (of some of its projects only, where the
 //! scope is limited to them); what writes takes an [`Authorized`] and refuses a row of another organization. A list comes in pages.
 //!
 //! Leaves out: meaning. Rows go in and out; what they stand for is the business of `app` and `publish`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the scoped finders are made of the bare ones: here, and nowhere else in the control plane's reading"
+)]
 
 pub(crate) mod audit_event;
 pub(crate) mod caller;

@@ -1,7 +1,7 @@
 //! Budgets as escrow: the worker spends from leases, with local atomics and no network on a request's path.
 //!
 //! An account is one period of one budget for one scope value. Accounts outlive bundles, so editing a budget never resets what was used.
-//! Money of budgets that block is taken from a [`lease`]; what does not fit waits at the [`desk`], the one place that asks the control
+//! Money of budgets that block is taken from a `lease`; what does not fit waits at the `desk`, the one place that asks the control
 //! plane, for all short accounts of all waiting requests in one call. Budgets that only downgrade or warn, and those in shadow mode, are
 //! counted and never refused here.
 //!

@@ -1,7 +1,7 @@
 //! Live health of upstreams, as this worker measured it: what rules see as `health["provider/model"]`.
 //!
-//! Behaviour: `.p50_ms` is the median time to the response head of the last [`SAMPLES`] successes. `.ok` turns false after
-//! [`FAILURES`] failures in a row and true again with the first success, or [`REST`] after the last failure, so that somebody tries again.
+//! Behaviour: `.p50_ms` is the median time to the response head of the last `SAMPLES` successes. `.ok` turns false after
+//! `FAILURES` failures in a row and true again with the first success, or `REST` after the last failure, so that somebody tries again.
 //! Cold start: nothing measured is healthy with a median of 0. Refusals of a request by the provider (4xx but 429) are no failures.
 //!
 //! Leaves out: taking traffic away by itself; that is a rule's or a fallback's business.

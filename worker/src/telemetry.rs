@@ -2,7 +2,7 @@
 //!
 //! Promises: no prompt, completion, key or secret in any of them; label values come from closed sets or from what operators named, never
 //! from callers. Without a collector nothing is done for spans; with one, an exchange costs a push into a bounded channel, and all else
-//! happens in a thread of its own ([`otlp`]).
+//! happens in a thread of its own (`otlp`).
 
 pub(crate) mod finished;
 mod genai;

@@ -1,8 +1,9 @@
+//! The organization itself.
+
 #![expect(
     clippy::disallowed_methods,
     reason = "an organization is its own tenant: it is found by the scope itself, or by slug before there is one"
 )]
-//! The organization itself.
 
 use entity::organization::{ActiveModel, Column, Entity, Model};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
