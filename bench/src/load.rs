@@ -42,6 +42,9 @@ impl Shape {
     }
 }
 
+/// Seconds of load before the window.
+pub(crate) const WARM_UP: f64 = 0.5;
+
 #[derive(Args, Clone)]
 pub(crate) struct LoadOptions {
     /// Where the requests go.
@@ -56,7 +59,7 @@ pub(crate) struct LoadOptions {
     #[arg(long, default_value_t = 3.0)]
     pub(crate) seconds: f64,
     /// Load before the window.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = WARM_UP)]
     pub(crate) warm_up: f64,
     /// Requests a second in open loop with Poisson arrivals; left out: closed loop, as fast as it goes.
     #[arg(long)]
@@ -176,6 +179,8 @@ fn watch(processes: &[u32], window: Window) -> anyhow::Result<(Duration, f64)> {
 
 fn report(tallies: &[Tally], (processor, stolen): (Duration, f64), window: Window) -> LoadReport {
     let samples: Vec<Sample> = tallies.iter().flat_map(|tally| tally.samples.iter().copied()).collect();
+    // No sample, no number: then the count of failures says why, and JSON knows no other word for it.
+    let at = |sorted: &[f64], share| if sorted.is_empty() { 0.0 } else { statistics::quantile(sorted, share) };
     let latencies = statistics::sorted(samples.iter().map(|sample| micros(sample.latency)));
     let first_bytes = statistics::sorted(samples.iter().map(|sample| micros(sample.first_byte)));
     LoadReport {
@@ -185,10 +190,10 @@ fn report(tallies: &[Tally], (processor, stolen): (Duration, f64), window: Windo
         seconds: (window.closes - window.opens).as_secs_f64(),
         processor_us: micros(processor),
         stolen,
-        p50_us: statistics::quantile(&latencies, 0.5),
-        p99_us: statistics::quantile(&latencies, 0.99),
-        p999_us: statistics::quantile(&latencies, 0.999),
-        first_byte_p50_us: statistics::quantile(&first_bytes, 0.5),
+        p50_us: at(&latencies, 0.5),
+        p99_us: at(&latencies, 0.99),
+        p999_us: at(&latencies, 0.999),
+        first_byte_p50_us: at(&first_bytes, 0.5),
     }
 }
 

@@ -110,7 +110,7 @@ fn measure(options: &RunOptions, starter: &Starter<'_>, programs: &Programs, dir
         .flatten()
         .collect();
     if sections.contains(&Section::Throughput) {
-        add("Processor time per request at saturation", throughput::measure(&bench, &proxies)?.table()?);
+        add("Processor time per request at saturation", throughput::measure(&bench, &proxies, fleet.as_ref())?.table()?);
     }
     if sections.contains(&Section::Latency) {
         let with_direct: Vec<Contestant> = std::iter::once(mock.contestant()).chain(proxies).collect();

@@ -17,6 +17,8 @@ use crate::process::{Placement, Process, Program, Starter, free_address};
 /// Ten thousand keys in a debug-sized machine's quiet minute and in a bad one.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const MODEL: &str = "openai/gpt-test";
+/// The worker's count of events that are in the ledger.
+const BOOKED: &str = "modelux_spool{figure=\"booked\"}";
 const SLOW_MODEL: &str = "slow/gpt-test";
 
 /// Where the built programs are.
@@ -163,6 +165,15 @@ impl<'a> Fleet<'a> {
         let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
         let program = Program { path: path.as_os_str(), arguments, environment: Vec::new(), placement: Placement::Measured };
         Ok(serde_json::from_str(&self.starter.output("bench decision", program)?)?)
+    }
+
+    /// Events that the control plane has said it booked since the worker's start.
+    pub(crate) fn booked(&self) -> anyhow::Result<u64> {
+        let mut connection = Connection::open(self.running()?.address)?;
+        let answer = connection.exchange(RequestText::get("/metrics").bytes())?;
+        let text = String::from_utf8_lossy(connection.body(&answer));
+        let count = text.lines().find_map(|line| line.strip_prefix(BOOKED)).context("the worker does not count what is booked")?;
+        Ok(count.trim().parse()?)
     }
 
     /// Asks the control plane and returns `data`.

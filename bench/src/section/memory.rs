@@ -28,10 +28,10 @@ pub(crate) fn measure(bench: &Bench<'_>, fleet: &Fleet<'_>) -> anyhow::Result<Me
     bench.progress.step("memory, idle");
     std::thread::sleep(SETTLING);
     let idle = resident(&worker.processes)?;
-    bench.progress.step("memory, 10,000 idle connections");
-    let (connected, open) = with_idle_connections(worker.address, &worker.processes)?;
     bench.progress.step("memory, 500 streams");
     let busy = with_streams(bench, fleet)?;
+    bench.progress.step("memory, 10,000 idle connections");
+    let (connected, open) = with_idle_connections(worker.address, &worker.processes)?;
     Ok(Memory { idle, busy, connected, open })
 }
 
