@@ -7,14 +7,18 @@
 //! They are shipped after each run of the worker, and the processor time of that is added: it belongs to those requests.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::{Bench, Load, ledger};
 use crate::accounting::ProcessorTime;
+use crate::clock;
 use crate::contestant::{Contestant, Fleet, Name};
 use crate::load::{LoadReport, Shape, WARM_UP};
 use crate::statistics::Spread;
 
 const CONNECTIONS: usize = 32;
+/// How long the worker is watched doing nothing.
+const IDLE: Duration = Duration::from_secs(3);
 /// Above this share of stolen time a run says more about the host than about the proxy.
 const STOLEN_LIMIT: f64 = 0.08;
 
@@ -22,6 +26,8 @@ struct Run {
     round: usize,
     shape: Shape,
     name: Name,
+    /// Of the report's processor time, what was spent after the window on bringing usage events home.
+    shipping_us: f64,
     report: LoadReport,
 }
 
@@ -37,28 +43,40 @@ pub(crate) fn steps(rounds: usize, contestants: usize) -> usize {
 
 pub(crate) fn measure(bench: &Bench<'_>, contestants: &[Contestant], fleet: Option<&Fleet<'_>>) -> anyhow::Result<Throughput> {
     let mut runs = Vec::new();
+    let idle = idle_share(contestants)?;
     for round in 0..bench.rounds {
         for shape in Shape::ALL {
             for contestant in in_turn(contestants, round) {
                 bench.progress.step(&format!("saturation {}/{}: {}, {:?}", round + 1, bench.rounds, shape.title(), contestant.name));
                 let load = Load { shape, connections: CONNECTIONS, rate: None, seconds: bench.seconds };
                 let mut report = bench.load(contestant, load)?;
-                if let Some(fleet) = fleet.filter(|_| contestant.name == Name::Worker) {
-                    report.processor_us += shipping_us(contestant, fleet, &report)?;
-                }
-                runs.push(Run { round, shape, name: contestant.name, report });
+                let shipping_us = match fleet.filter(|_| contestant.name == Name::Worker) {
+                    Some(fleet) => shipping_us(contestant, fleet, idle, &report)?,
+                    None => 0.0,
+                };
+                report.processor_us += shipping_us;
+                runs.push(Run { round, shape, name: contestant.name, shipping_us, report });
             }
         }
     }
     Ok(Throughput { runs, names: contestants.iter().map(|contestant| contestant.name).collect() })
 }
 
-/// Waits until all events are booked; the window's share of what that cost the worker.
-fn shipping_us(contestant: &Contestant, fleet: &Fleet<'_>, report: &LoadReport) -> anyhow::Result<f64> {
-    let before = ProcessorTime::of_all(&contestant.processes)?;
+/// Waits until all events are booked; the window's share of what that cost the worker beyond doing nothing for as long.
+fn shipping_us(contestant: &Contestant, fleet: &Fleet<'_>, idle: f64, report: &LoadReport) -> anyhow::Result<f64> {
+    let (before, started) = (ProcessorTime::of_all(&contestant.processes)?, clock::now());
     ledger::wait_until_booked(fleet)?;
-    let spent = ProcessorTime::of_all(&contestant.processes)?.since(before);
-    Ok(spent.as_secs_f64() * 1e6 * report.seconds / (report.seconds + WARM_UP))
+    let spent = ProcessorTime::of_all(&contestant.processes)?.since(before).as_secs_f64();
+    let shipping = (spent - idle * clock::since(started).as_secs_f64()).max(0.0);
+    Ok(shipping * 1e6 * report.seconds / (report.seconds + WARM_UP))
+}
+
+/// Share of a core that a worker without traffic takes.
+fn idle_share(contestants: &[Contestant]) -> anyhow::Result<f64> {
+    let Some(worker) = contestants.iter().find(|contestant| contestant.name == Name::Worker) else { return Ok(0.0) };
+    let before = ProcessorTime::of_all(&worker.processes)?;
+    std::thread::sleep(IDLE);
+    Ok(ProcessorTime::of_all(&worker.processes)?.since(before).as_secs_f64() / IDLE.as_secs_f64())
 }
 
 fn in_turn(contestants: &[Contestant], round: usize) -> Vec<&Contestant> {
@@ -138,6 +156,14 @@ impl Throughput {
                 text,
                 "stolen time {:.1} % ({:.1}–{:.1}); {left_out} runs above 8 % left out.",
                 stolen.median, stolen.least, stolen.greatest
+            )?;
+        }
+        let shipping = self.runs.iter().filter(|run| run.name == Name::Worker).map(|run| run.shipping_us / run.report.finished as f64);
+        if let Some(shipping) = Spread::of(shipping) {
+            write!(
+                text,
+                " In the worker's figures: {:.1} µs ({:.1}–{:.1}) for shipping the usage event.",
+                shipping.median, shipping.least, shipping.greatest
             )?;
         }
         for name in &self.names {
