@@ -72,7 +72,7 @@ async fn measure(options: DecisionOptions) -> anyhow::Result<DecisionReport> {
     let config = WorkerConfig::new(options.control_url.parse()?, options.worker_token.into(), nowhere, options.data_dir);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let attached = worker::link::attach(&config, &tasks, &stop)?;
-    let hash = hex_sha256(&options.key);
+    let hash = Sha256::digest(&options.key);
     let found = async {
         loop {
             if let Some(found) = attached.policies.current().find(&hash) {
@@ -141,10 +141,6 @@ fn per_operation(batch: Duration) -> f64 {
 fn summary(batches: impl Iterator<Item = f64>) -> Cost {
     Spread::of(batches)
         .map_or(Cost { best_ns: f64::NAN, median_ns: f64::NAN }, |spread| Cost { best_ns: spread.least, median_ns: spread.median })
-}
-
-fn hex_sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn facts(model: &str) -> RequestFacts {

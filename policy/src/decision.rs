@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use crate::money::NanoUsd;
+use crate::money::{NanoUsd, Usd};
 use crate::price::Rates;
 use crate::source::{PeriodKind, RetryOn};
 
@@ -169,16 +169,22 @@ pub struct BudgetShortfall {
     pub resets_at: Option<DateTime<Utc>>,
 }
 
+/// Steps that most requests do not exceed.
+const USUAL_STEPS: usize = 12;
+
 /// How a decision came about, in order. Cheap to build (indices and shared strings); rendered only when somebody reads it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Trace {
-    /// Steps in order.
-    pub steps: SmallVec<[TraceStep; 6]>,
+    /// Steps in order. A request's has about ten; a vector moves cheaply from stage to stage, ten steps in place would not.
+    pub steps: Vec<TraceStep>,
 }
 
 impl Trace {
     /// Adds a step.
     pub fn push(&mut self, step: TraceStep) {
+        if self.steps.capacity() == 0 {
+            self.steps.reserve(USUAL_STEPS);
+        }
         self.steps.push(step);
     }
 
@@ -261,9 +267,9 @@ pub enum TraceStep {
         /// Its name.
         name: Arc<str>,
         /// Settled and reserved, USD.
-        used_usd: String,
+        used_usd: Usd,
         /// Cap, USD.
-        cap_usd: String,
+        cap_usd: Usd,
         /// `ok`, `downgrade`, `warn_only`, `block`, or `would_…` in shadow mode.
         action: &'static str,
     },
@@ -279,7 +285,7 @@ pub enum TraceStep {
         /// `provider/model`
         target: Arc<str>,
         /// Worst-case cost, USD.
-        usd: String,
+        usd: Usd,
     },
     /// An attempt ended.
     Attempt {

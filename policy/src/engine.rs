@@ -85,17 +85,12 @@ impl Engine {
         &self.bundle
     }
 
-    /// Who presents the key with this SHA-256 (lower-case hex).
+    /// Who presents the key with this SHA-256.
     #[must_use]
-    pub fn identify(&self, key_hash_hex: &str) -> Option<Subject> {
-        let key = *self.keys.get(&load::parse_hash(key_hash_hex)?)?;
+    pub fn identify(&self, key_hash: &[u8]) -> Option<Subject> {
+        let key = *self.keys.get(key_hash)?;
         let project = self.key(key)?.project;
         Some(Subject { key, project })
-    }
-
-    /// All key hashes of this bundle, for a map over all organizations.
-    pub fn key_hashes(&self) -> impl Iterator<Item = (&[u8; 32], Subject)> {
-        self.keys.iter().filter_map(|(hash, &key)| Some((hash, Subject { key, project: self.key(key)?.project })))
     }
 
     /// Tags bound to the subject: the project's, overridden by the key's.

@@ -74,6 +74,7 @@ pub struct Charge {
     /// Which period of which budget.
     pub period: PeriodRef,
     /// The lease it was reserved in; absent for budgets that don't block and had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_id: Option<Arc<str>>,
     /// How much.
     pub amount: NanoUsd,
@@ -87,6 +88,7 @@ pub struct PeriodRef {
     /// End user or tag value of a per-value budget; empty otherwise.
     pub scope_value: Arc<str>,
     /// Start of the period.
+    #[serde(serialize_with = "crate::time::serialize")]
     pub start: DateTime<Utc>,
 }
 
@@ -106,6 +108,7 @@ pub struct UsageEvent {
     /// Revision that decided.
     pub bundle_revision: u64,
     /// When the request arrived.
+    #[serde(serialize_with = "crate::time::serialize")]
     pub time: DateTime<Utc>,
     /// Project.
     pub project: Named,
@@ -116,16 +119,20 @@ pub struct UsageEvent {
     /// `model` as asked.
     pub requested_model: Arc<str>,
     /// Provider's model that answered, or the last one tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Arc<str>>,
     /// Provider that answered, or the last one tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<Arc<str>>,
     /// Status the caller got.
     pub status: u16,
     /// Error code the caller got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<Arc<str>>,
     /// Whether it was a stream.
     pub stream: bool,
     /// End user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_user: Option<Arc<str>>,
     /// Tags after precedence.
     pub tags: Tags,
@@ -138,16 +145,20 @@ pub struct UsageEvent {
     /// Disjoint token counts of all attempts.
     pub tokens: TokenBuckets,
     /// Rates applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<Rates>,
     /// Names the price version; empty where no price was known.
     pub price_version: Arc<str>,
     /// Microseconds from request to end of response.
     pub latency_us: u64,
     /// Microseconds from request to the first byte of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_us: Option<u64>,
     /// Agent run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<Arc<str>>,
     /// Thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_id: Option<Arc<str>>,
     /// Every upstream call.
     pub attempts: Vec<AttemptRecord>,

@@ -110,9 +110,12 @@ impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let nanos = self.0.unsigned_abs();
-        let fraction = format!("{:09}", nanos % 1_000_000_000);
-        let trimmed = fraction.trim_end_matches('0');
-        write!(f, "{sign}{}.{trimmed:0<2}", nanos / 1_000_000_000)
+        let (whole, mut fraction, mut decimals) = (nanos / 1_000_000_000, nanos % 1_000_000_000, DECIMALS);
+        while decimals > 2 && fraction.is_multiple_of(10) {
+            fraction /= 10;
+            decimals = decimals.saturating_sub(1);
+        }
+        write!(f, "{sign}{whole}.{fraction:0decimals$}")
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn engine(manifest: serde_json::Value) -> Engine {
 }
 
 pub(crate) fn subject(engine: &Engine, key: &str) -> Subject {
-    engine.identify(&crate::bundle::hex_digest(key.as_bytes())).unwrap()
+    engine.identify(ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref()).unwrap()
 }
 
 pub(crate) fn request(model: &str) -> RequestFacts {

@@ -112,7 +112,7 @@ pub struct LinkTimes {
 /// Where usage events wait until they are booked.
 #[derive(Debug, Clone)]
 pub struct SpoolConfig {
-    /// Size of a segment file. Default 8 MiB.
+    /// Size of a segment file; two of them are in memory. Default 4 MiB.
     pub segment_bytes: u64,
     /// Size of all segments at which new requests are refused rather than unlogged. Default 1 GiB.
     pub limit_bytes: u64,
@@ -181,7 +181,7 @@ impl Default for LinkTimes {
 impl Default for SpoolConfig {
     fn default() -> Self {
         Self {
-            segment_bytes: 8 << 20,
+            segment_bytes: 4 << 20,
             limit_bytes: 1 << 30,
             batch_events: 500,
             batch_wait: Duration::from_millis(50),

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use policy::decision::{BudgetShortfall, Claim, DenialReason, Permit, ResolvedTarget, TraceStep};
 use policy::event::Charge;
 use policy::facts::RequestFacts;
-use policy::money::NanoUsd;
+use policy::money::{NanoUsd, Usd};
 use policy::source::{AtCap, BudgetMode};
 use smallvec::SmallVec;
 
@@ -104,7 +104,7 @@ impl Gate<'_> {
         for _ in 0..4 {
             let refused = match self.budgets.reserve(self.policy, &claims, amount, self.now).await {
                 Ok(reservation) => {
-                    trace.push(TraceStep::Reserved { target: name_of(target), usd: amount.to_string() });
+                    trace.push(TraceStep::Reserved { target: name_of(target), usd: Usd(amount) });
                     return Ok(Admission { target, reservation, output_limit, clamped });
                 }
                 Err(refused) => refused,

@@ -110,7 +110,7 @@ impl Context {
     }
 
     pub(crate) fn worker_id(&self) -> Arc<str> {
-        self.enrolment.known().map_or_else(|| Arc::from(""), |identity| Arc::from(identity.worker_id.as_str()))
+        self.enrolment.known().map_or_else(|| Arc::from(""), |identity| Arc::clone(&identity.worker_id))
     }
 
     /// How long one exchange may last: our own limit, within what the control plane allows for.

@@ -39,13 +39,7 @@ pub(crate) fn identify(policies: &Policies, presented: Option<&[u8]>) -> Result<
         return Err(Unidentified::UnknownKey);
     }
     let digest = ring::digest::digest(&ring::digest::SHA256, presented);
-    let mut hex = String::with_capacity(64);
-    for byte in digest.as_ref() {
-        for digit in [byte >> 4, byte & 15] {
-            hex.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    let (policy, subject) = policies.peek().find(&hex).ok_or(Unidentified::UnknownKey)?;
+    let (policy, subject) = policies.peek().find(digest.as_ref()).ok_or(Unidentified::UnknownKey)?;
     Ok(Caller { policy, subject })
 }
 

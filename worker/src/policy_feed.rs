@@ -79,11 +79,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// On whose behalf a key with this SHA-256 (lower-case hex) comes, and the policy that says so.
+    /// On whose behalf a key with this SHA-256 comes, and the policy that says so.
     #[must_use]
-    pub fn find(&self, key_hash_hex: &str) -> Option<(Arc<OrgPolicy>, Subject)> {
+    pub fn find(&self, key_hash: &[u8]) -> Option<(Arc<OrgPolicy>, Subject)> {
         // A deployment has few organizations; each look is one hash map access.
-        self.orgs.values().find_map(|policy| Some((Arc::clone(policy), policy.engine.identify(key_hash_hex)?)))
+        self.orgs.values().find_map(|policy| policy.engine.identify(key_hash).map(|subject| (Arc::clone(policy), subject)))
     }
 
     /// All policies.

@@ -33,7 +33,7 @@ pub(crate) async fn caller_gone(session: &mut ServerSession) {
 
 /// Passes an answer on.
 pub(crate) async fn pass_on(
-    flight: Flight<'_, '_>,
+    flight: Box<Flight<'_, '_>>,
     session: &mut ServerSession,
     request_id: &str,
     answer: Answer,
@@ -68,7 +68,7 @@ fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
     }
 }
 
-async fn pass_whole(mut flight: Flight<'_, '_>, session: &mut ServerSession, mut head: Head, reply: Reply, body: Bytes) -> Sent {
+async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, mut head: Head, reply: Reply, body: Bytes) -> Sent {
     let Reply { status, content_type, body: connection, .. } = reply;
     connection.finish().await;
     let verdict = whole_verdict(&flight, &body);
@@ -76,7 +76,7 @@ async fn pass_whole(mut flight: Flight<'_, '_>, session: &mut ServerSession, mut
     let took = flight.took();
     flight.end(AttemptEnd { outcome: "ok", status, took, consumed });
     head.cost(flight.booking.cost());
-    let Flight { outgoing, trace, mut booking, .. } = flight;
+    let Flight { outgoing, trace, mut booking, .. } = *flight;
     let trace = trace.to_json();
     let body = match outgoing.chat.extensions.trace {
         true => add_member(&body, "mlx:trace", trace.get().as_bytes()).unwrap_or(body),
@@ -109,14 +109,14 @@ fn whole_verdict(flight: &Flight<'_, '_>, body: &[u8]) -> UsageVerdict {
 
 /// Passes a provider's refusal of the request on, as it came where it is JSON.
 pub(crate) async fn pass_refusal(
-    flight: Flight<'_, '_>,
+    flight: Box<Flight<'_, '_>>,
     session: &mut ServerSession,
     request_id: &str,
     status: u16,
     refused: RefusedReply,
 ) -> Sent {
     let RefusedReply { content_type, passed, body } = refused;
-    let Flight { mut booking, trace, .. } = flight;
+    let Flight { mut booking, trace, .. } = *flight;
     let mut head = Head::new(status, request_id);
     for (name, value) in passed {
         head.value(name, value);

@@ -11,10 +11,11 @@ pub(crate) mod head;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use llm::dialect::Dialect;
 use llm::error::{BudgetDetail, ErrorCode, ErrorReply};
 use policy::decision::{BudgetShortfall, DenialReason};
+use policy::time::Rfc3339;
 
 use crate::exchange::Failure;
 use crate::identity::Unidentified;
@@ -232,5 +233,5 @@ fn period_word(short: &BudgetShortfall) -> &'static str {
 }
 
 pub(crate) fn rfc3339(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+    Rfc3339(at.trunc_subsecs(0)).to_string()
 }

@@ -68,8 +68,9 @@ pub enum RunError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// Small reads go straight to where they are parsed; a head and the body that follows it leave in one write.
-const BUFFERS: (usize, usize) = (0, 32 << 10);
+/// Small reads go straight to where they are parsed; a head and a small body that follows it leave in one write. Every connection
+/// has this buffer for as long as it is open, so it is no larger than that.
+const BUFFERS: (usize, usize) = (0, 4 << 10);
 /// How long events may take to be shipped and money to be given back on shutdown.
 const DETACH_TIME: Duration = Duration::from_secs(10);
 /// How long the last spans and metrics may take.

@@ -91,6 +91,7 @@ pub struct Spool {
     next_number: Mutex<u64>,
     /// A segment made in advance, so that nobody on the path has to.
     spare: Mutex<Option<Arc<Segment>>>,
+    spare_taken: Notify,
     /// Segments that the shipper has not seen yet.
     handover: Mutex<Vec<Arc<Segment>>>,
     /// Segments that were left since the last sync.
@@ -153,6 +154,7 @@ impl Spool {
             current: ArcSwap::new(first),
             next_number: Mutex::new(number.saturating_add(1)),
             spare: Mutex::new(None),
+            spare_taken: Notify::new(),
             handover: Mutex::new(Vec::new()),
             left: Mutex::new(Vec::new()),
             shipper: Mutex::new(Some(shipper)),
@@ -257,6 +259,7 @@ impl Spool {
         }
         let needed = needed.saturating_add(record::SEGMENT_HEAD);
         let spare = self.spare.lock().take().filter(|spare| spare.size() >= needed);
+        self.spare_taken.notify_one();
         let next = match spare {
             Some(spare) => spare,
             None => self.make(&mut next_number, needed)?,
@@ -276,12 +279,8 @@ impl Spool {
         Ok(Arc::new(segment))
     }
 
-    /// Makes the next segment in advance once the current one is half full.
+    /// Makes the next segment in advance.
     fn prepare(&self) -> io::Result<()> {
-        let current = self.current.load();
-        if current.tail() < current.size() / 2 {
-            return Ok(());
-        }
         // Taken in this order everywhere: whoever leaves a segment meanwhile waits for the spare instead of making another.
         let mut next_number = self.next_number.lock();
         let mut spare = self.spare.lock();
@@ -295,22 +294,27 @@ impl Spool {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.config.sync_interval) => self.sync().await,
+                () = self.spare_taken.notified() => self.off_the_path(|spool| spool.prepare()).await,
                 () = stop.cancelled() => return,
             }
         }
     }
 
-    /// Writes what was published to the disk and makes the next segment if it is near.
+    /// Writes what was published to the disk.
     async fn sync(self: &Arc<Self>) {
-        let spool = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || {
+        let sync = |spool: &Self| {
             let left = std::mem::take(&mut *spool.left.lock());
             left.iter().try_for_each(|segment| segment.sync())?;
             spool.current.load().sync()?;
             spool.prepare()
-        });
-        if let Ok(Err(error)) = done.await {
-            tracing::error!(error = %error, "usage events can't be synced to the disk");
+        };
+        self.off_the_path(sync).await;
+    }
+
+    async fn off_the_path(self: &Arc<Self>, work: fn(&Self) -> io::Result<()>) {
+        let spool = Arc::clone(self);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || work(&spool)).await {
+            tracing::error!(error = %error, "the spool can't write to the disk");
         }
     }
 }

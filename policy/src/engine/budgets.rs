@@ -9,7 +9,7 @@ use super::{BudgetView, Deciding, Engine, index};
 use crate::bundle::v1::{Budget, Bundle, Scope};
 use crate::decision::{Claim, TraceStep};
 use crate::facts::{BudgetFacts, RequestFacts, Subject};
-use crate::money::NanoUsd;
+use crate::money::{NanoUsd, Usd};
 use crate::source::{AtCap, BudgetMode};
 
 /// Budgets sorted by what they need to know of a request.
@@ -135,8 +135,8 @@ impl Deciding<'_> {
             }
             self.trace.push(TraceStep::Budget {
                 name: Arc::clone(&budget.name),
-                used_usd: facts.used.to_string(),
-                cap_usd: budget.cap.to_string(),
+                used_usd: Usd(facts.used),
+                cap_usd: Usd(budget.cap),
                 action,
             });
         }

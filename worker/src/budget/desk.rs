@@ -328,7 +328,7 @@ impl Budgets {
             }
             None => return Err(LinkError::NotEnrolled),
         };
-        let call = LeaseCall { worker_id: identity.worker_id.clone(), incarnation: identity.incarnation, wants };
+        let call = LeaseCall { worker_id: identity.worker_id.to_string(), incarnation: identity.incarnation, wants };
         let reply = self.link.lease(&call).await?;
         let matches = reply.accounts.len() == call.wants.len()
             && reply.accounts.iter().zip(&call.wants).all(|(status, want)| status.period == want.period);

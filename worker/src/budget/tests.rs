@@ -79,7 +79,7 @@ impl Worker {
     async fn beat_with(&self, leaving: bool) -> Result<HeartbeatReplyOf, LinkError> {
         let identity = self.enrolment.live().unwrap();
         let message = Heartbeat {
-            worker_id: identity.worker_id.clone(),
+            worker_id: identity.worker_id.to_string(),
             incarnation: identity.incarnation,
             in_flight: 0,
             revisions: std::collections::BTreeMap::new(),

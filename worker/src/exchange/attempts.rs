@@ -109,7 +109,7 @@ impl<'p> Flight<'_, 'p> {
         };
         match sent {
             Ok(reply) if reply.status < 400 => self.answered(reply).await,
-            Ok(reply) => Err(self.refused(reply).await),
+            Ok(reply) => Err(Box::pin(self.refused(reply)).await),
             Err(error) => Err(self.unanswered(error)),
         }
     }

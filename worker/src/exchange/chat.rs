@@ -138,7 +138,8 @@ impl<'c> Exchange<'c> {
             request_id: &self.arrival.request_id,
             created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),
         };
-        let mut flight = Flight {
+        // Handed from stage to stage: a box moves, a kilobyte would be copied each time.
+        let mut flight = Box::new(Flight {
             context: self.context,
             caller: self.caller,
             facts: &asked.facts,
@@ -149,7 +150,7 @@ impl<'c> Exchange<'c> {
             trace,
             current: None,
             last: Arc::from(""),
-        };
+        });
         let answered = tokio::select! {
             biased;
             answered = flight.run(self.arrival.started) => answered,
@@ -160,7 +161,7 @@ impl<'c> Exchange<'c> {
             Err(Failure::Gone) => {
                 // Dropping the walk has cancelled the provider's work; what it read until then may be billed.
                 flight.end_estimated("cancelled", 0);
-                let Flight { booking, trace, .. } = flight;
+                let Flight { booking, trace, .. } = *flight;
                 booking.close(499, Some("client_closed_request"), trace.to_json());
                 Err(crate::respond::head::CallerGone)
             }
@@ -168,7 +169,7 @@ impl<'c> Exchange<'c> {
                 relay::pass_refusal(flight, session, &self.arrival.request_id, status, *reply).await
             }
             Err(failure) => {
-                let Flight { booking, trace, .. } = flight;
+                let Flight { booking, trace, .. } = *flight;
                 self.refuse(session, booking, failure, trace).await
             }
         }

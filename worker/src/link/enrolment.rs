@@ -25,7 +25,7 @@ const FILE: &str = "worker.json";
 /// Who this worker is.
 pub struct Identity {
     /// `wrk_…`
-    pub worker_id: String,
+    pub worker_id: Arc<str>,
     /// Counts the starts; 0 where it was read from disk.
     pub incarnation: u64,
     /// Checks bundles.
@@ -97,7 +97,7 @@ impl Enrolment {
 
     /// Says hello, once.
     pub(crate) async fn enrol(&self, link: &dyn ControlPlane, name: &str) -> Result<Arc<Identity>, EnrolmentError> {
-        let worker_id = self.known().map(|identity| identity.worker_id.clone());
+        let worker_id = self.known().map(|identity| identity.worker_id.to_string());
         let hello = Enrol { worker_id, name: name.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
         let enrolled = link.enrol(&hello).await?;
         let identity = Arc::new(open(&enrolled, &self.token)?);
@@ -124,7 +124,7 @@ fn open(enrolled: &Enrolled, token: &SecretString) -> Result<Identity, Enrolment
     let opened = seal::open(&wrapping, b"", &enrolled.sealed_pool_key).map(Zeroizing::new).map_err(|_| EnrolmentError::Keys)?;
     let pool_key: [u8; seal::KEY_LEN] = opened.as_slice().try_into().map_err(|_| EnrolmentError::Keys)?;
     Ok(Identity {
-        worker_id: enrolled.worker_id.clone(),
+        worker_id: Arc::from(enrolled.worker_id.as_str()),
         incarnation: enrolled.incarnation,
         verifying_key: VerifyingKey::from_base64(&enrolled.verifying_key).map_err(|_| EnrolmentError::Keys)?,
         pool_key: Zeroizing::new(pool_key),

@@ -99,7 +99,7 @@ impl Pulse {
         let identity = self.enrolment.live().ok_or(LinkError::NotEnrolled)?;
         let fleet = self.policies.current();
         let message = Heartbeat {
-            worker_id: identity.worker_id.clone(),
+            worker_id: identity.worker_id.to_string(),
             incarnation: identity.incarnation,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             revisions: fleet.revisions(),

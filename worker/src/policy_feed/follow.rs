@@ -96,7 +96,7 @@ impl Policies {
             tracing::error!(org.id = %org_id, bundle.revision = revision, error = %chain(&error), "bundle is not in force; the one before stays");
             if refused {
                 let error = Some(chain(&error));
-                let (worker_id, org_id) = (identity.worker_id.clone(), org_id.to_owned());
+                let (worker_id, org_id) = (identity.worker_id.to_string(), org_id.to_owned());
                 self.acknowledge(Ack { worker_id, org_id, revision, digest: String::new(), lag_ms: 0, error }).await;
             }
         }
@@ -124,7 +124,7 @@ impl Policies {
         let lag_ms = u64::try_from(clock::now().signed_duration_since(created_at).num_milliseconds()).unwrap_or(0);
         tracing::info!(org.id = %org_id, bundle.revision = envelope.revision, lag_ms, "bundle is in force");
         self.failed.lock().remove(org_id);
-        let (worker_id, org_id) = (identity.worker_id.clone(), org_id.to_owned());
+        let (worker_id, org_id) = (identity.worker_id.to_string(), org_id.to_owned());
         let ack = Ack { worker_id, org_id, revision: envelope.revision, digest: envelope.digest.clone(), lag_ms, error: None };
         tokio::join!(self.acknowledge(ack), self.keep(envelope));
         Ok(())

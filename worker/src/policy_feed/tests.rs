@@ -106,6 +106,12 @@ fn hash(digit: char) -> String {
     std::iter::repeat_n(digit, 64).collect()
 }
 
+/// The same as the digest of a key that is presented.
+fn presented(digit: char) -> [u8; 32] {
+    let half = u8::try_from(digit.to_digit(16).unwrap()).unwrap();
+    [half << 4 | half; 32]
+}
+
 #[tokio::test]
 async fn a_new_bundle_is_put_in_force_and_acknowledged_and_its_secrets_are_open() {
     let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
@@ -113,14 +119,14 @@ async fn a_new_bundle_is_put_in_force_and_acknowledged_and_its_secrets_are_open(
     assert_eq!(running.attached.policies.freshness(), Freshness::Missing);
     plane.publish(Envelope::seal(&bundle("org_1", 1, 'a'), &plane.signing).unwrap());
     until("in force", || running.revision("org_1") == Some(1)).await;
-    let (policy, _) = running.attached.policies.current().find(&hash('a')).unwrap();
+    let (policy, _) = running.attached.policies.current().find(&presented('a')).unwrap();
     assert_eq!(policy.secret(0).unwrap().expose_secret(), "sk-upstream");
     assert_eq!(running.attached.policies.freshness(), Freshness::Fresh);
 
     plane.publish(Envelope::seal(&bundle("org_1", 2, 'b'), &plane.signing).unwrap());
     until("the next in force", || running.revision("org_1") == Some(2)).await;
     let fleet = running.attached.policies.current();
-    assert!(fleet.find(&hash('a')).is_none() && fleet.find(&hash('b')).is_some());
+    assert!(fleet.find(&presented('a')).is_none() && fleet.find(&presented('b')).is_some());
     assert_eq!(policy.applied_revision, 1, "a request keeps what it started with");
     until("acknowledged", || plane.acks().iter().map(|ack| ack.revision).eq([1, 2])).await;
     assert!(plane.acks().iter().all(|ack| ack.error.is_none() && ack.digest.len() == 64));
@@ -141,7 +147,7 @@ async fn with_everything_away_a_worker_starts_and_serves_what_it_had() {
         config.redis_url = Some("redis://127.0.0.1:1".to_owned().into());
         config.link.policy_age_limit = Duration::from_millis(100);
     });
-    let (policy, _) = again.attached.policies.current().find(&hash('a')).expect("served at once");
+    let (policy, _) = again.attached.policies.current().find(&presented('a')).expect("served at once");
     assert_eq!(policy.secret(0).unwrap().expose_secret(), "sk-upstream");
     until("said to be stale", || matches!(again.attached.policies.freshness(), Freshness::Stale(_))).await;
 
@@ -288,7 +294,7 @@ async fn the_doorbell_is_followed_and_where_it_stops_the_feed_is() {
     let stranger = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
     plane.publish_silently(Envelope::seal(&bundle("org_1", 2, 'b'), &plane.signing).unwrap());
     announce(&redis, &Envelope::seal(&bundle("org_1", 2, 'f'), &stranger).unwrap()).await;
-    until("the genuine one in force", || policies.current().find(&hash('b')).is_some()).await;
+    until("the genuine one in force", || policies.current().find(&presented('b')).is_some()).await;
 
     drop(redis);
     until("doorbell gone", || !policies.follows_redis()).await;

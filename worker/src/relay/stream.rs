@@ -54,7 +54,7 @@ struct Passage<'s, 'f, 'c, 'p> {
 }
 
 /// Passes a stream on.
-pub(super) async fn pass(mut flight: Flight<'_, '_>, session: &mut ServerSession, head: Head, reply: Reply, first: Bytes) -> Sent {
+pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, first: Bytes) -> Sent {
     let Reply { status, content_type, mut body, .. } = reply;
     let content_type = content_type.unwrap_or(HeaderValue::from_static("text/event-stream"));
     flight.booking.first_byte();
@@ -76,7 +76,7 @@ pub(super) async fn pass(mut flight: Flight<'_, '_>, session: &mut ServerSession
         // Dropping the connection is what cancels the provider's work.
         Ending::Cut | Ending::Stalled | Ending::Gone => drop(body),
     }
-    let Flight { booking, trace, .. } = flight;
+    let Flight { booking, trace, .. } = *flight;
     let (status, code) = match ending {
         Ending::Complete => (status, failed.then_some("upstream_error")),
         Ending::Cut => (status, Some("upstream_cut")),

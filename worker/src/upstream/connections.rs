@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::v1::client::HttpSession;
@@ -50,22 +51,32 @@ impl Connections {
     pub(crate) async fn exchange(&self, addresses: &[Arc<Destination>], request: &[u8]) -> Result<Reply, SendError> {
         let mut failed = None;
         for destination in addresses {
-            match self.transport.get_stream(destination.as_ref()).await {
-                Ok((stream, reused)) => {
-                    self.metrics.connected(reused);
-                    return self.exchange_on(stream, reused, destination, request).await;
-                }
-                Err(error) => failed = Some(error),
-            }
+            let (stream, reused) = match self.transport.reused_stream(destination.as_ref()).await {
+                Some(stream) => (stream, true),
+                None => match self.connect(destination).await {
+                    Ok(stream) => (stream, false),
+                    Err(error) => {
+                        failed = Some(error);
+                        continue;
+                    }
+                },
+            };
+            self.metrics.connected(reused);
+            return self.exchange_on(stream, reused, destination, request).await;
         }
         Err(SendError::Connect(failed.unwrap_or_else(|| pingora_core::Error::new(pingora_core::ErrorType::ConnectNoRoute))))
+    }
+
+    /// A fresh connection. Boxed, because connecting with TLS takes 8 kB of state that most requests have no use for.
+    fn connect<'a>(&'a self, destination: &'a Destination) -> BoxFuture<'a, pingora_core::Result<Stream>> {
+        Box::pin(self.transport.new_stream(destination))
     }
 
     async fn exchange_on(&self, stream: Stream, reused: bool, destination: &Arc<Destination>, request: &[u8]) -> Result<Reply, SendError> {
         match speak(stream, request).await {
             Ok(session) => Ok(self.reply(session, destination)),
             Err(broken) if reused && broken.silent => {
-                let fresh = self.transport.new_stream(destination.as_ref()).await.map_err(SendError::Connect)?;
+                let fresh = self.connect(destination).await.map_err(SendError::Connect)?;
                 self.metrics.connected(false);
                 let session = speak(fresh, request).await.map_err(|broken| SendError::Broken(broken.error))?;
                 Ok(self.reply(session, destination))
