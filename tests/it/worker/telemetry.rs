@@ -3,17 +3,20 @@
 use std::path::Path;
 
 use serde_json::json;
+use tests::collector::TestCollector;
 use tests::fleet::{Fleet, UPSTREAM_KEY, manifest};
 use tests::http::Request;
 use tests::provider::Answer;
 
 const PROMPT: &str = "prompt-canary-3b9d";
 const COMPLETION: &str = "completion-canary-c2f8";
+const CALLERS_KEY: &str = "caller-canary-0123456789-a71e";
 
-/// Issue 2, point 12, R-43: canaries are looked for in everything that either plane writes, shows or keeps.
+/// Issue 2, point 12, R-43: canaries are looked for in everything that either plane writes, shows, exports or keeps.
 #[tokio::test]
 async fn no_prompt_completion_key_or_secret_is_written_or_shown_anywhere() {
-    let fleet = Fleet::start().await;
+    let collector = TestCollector::start().await;
+    let mut fleet = Fleet::start_observed(&collector, "debug,api=trace,worker=trace").await;
     let applied = fleet.enforce(&manifest(&fleet.provider)).await;
     let key = applied.key("app/main");
     let completion = json!({"id": "x", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": COMPLETION}, "finish_reason": "stop"}],
@@ -30,14 +33,23 @@ async fn no_prompt_completion_key_or_secret_is_written_or_shown_anywhere() {
         .body(format!("{{{PROMPT}"))
         .send(fleet.worker().address())
         .await;
-    let logged = fleet.logged(5, "key: \"main\"").await;
+    fleet.chat(&key, "sim/gpt-test").with("messages", message.clone()).header("X-Modelux-Provider-Key", CALLERS_KEY).ok().await;
+    fleet.owner().refusal("mutation { createProject(input: {name: \"app\"}) { revision } }", json!({})).await;
+    let logged = fleet.logged(6, "key: \"main\"").await;
 
     let mut shown = vec![
         ("the request log", serde_json::Value::Array(logged).to_string()),
         ("the worker's metrics", fleet.worker().get("/metrics").await.text()),
         ("the control plane's metrics", Request::new("GET", "/metrics").send(fleet.api.address()).await.text()),
     ];
-    let secrets = [PROMPT, COMPLETION, key.as_str(), UPSTREAM_KEY, &fleet.api.credential("worker_token")];
+    fleet.stop().await;
+    for plane in [fleet.worker().process(), fleet.api.process()] {
+        assert!(plane.stderr().contains("DEBUG"), "as much as can be was logged: {}", plane.stderr());
+    }
+    assert!(collector.spans().len() >= 12 && !collector.series().is_empty(), "{}", collector.text());
+    shown.push(("what was exported", collector.text()));
+    let (token, management_key) = (fleet.api.credential("worker_token"), fleet.api.credential("management_key"));
+    let secrets = [PROMPT, COMPLETION, CALLERS_KEY, UPSTREAM_KEY, &key, &token, &management_key];
     // The worker's data directory holds its logs, its spool and its bundles; the control plane's its database, but also the credentials.
     for (name, place) in
         [("the worker's files", fleet.worker().directory().path()), ("the control plane's files", fleet.api.directory().path())]
