@@ -1,6 +1,8 @@
 //! What leaves a worker besides answers: metrics, logs, traces. Never a prompt, a completion, a key or a secret.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tests::collector::TestCollector;
@@ -91,7 +93,8 @@ async fn the_callers_trace_goes_on_to_the_provider() {
     fleet.chat(&key, "sim/free").header("traceparent", "nonsense").ok().await;
 }
 
-/// Metrics in the text form of Prometheus: every family with a type, every sample of a family.
+/// Issue 2, point 12. Metrics in the text form of Prometheus: every family with a type, every sample of a family; and Prometheus' own
+/// judgement of names and units where its tool is on this machine.
 #[tokio::test]
 async fn metrics_of_both_planes_are_well_formed() {
     let (fleet, key) = Fleet::governed().await;
@@ -110,5 +113,17 @@ async fn metrics_of_both_planes_are_well_formed() {
             }
         }
         assert!(typed.len() > 1, "{text}");
+        assert_eq!(promtool(&text), "", "{text}");
     }
+}
+
+/// What `promtool check metrics` has to say, which is nothing where all is well or there is no promtool.
+fn promtool(metrics: &str) -> String {
+    let piped = || Stdio::piped();
+    let started = Command::new("promtool").args(["check", "metrics"]).stdin(piped()).stdout(piped()).stderr(piped()).spawn();
+    let Ok(mut promtool) = started else { return String::new() };
+    promtool.stdin.take().expect("a pipe").write_all(metrics.as_bytes()).expect("a reader");
+    let output = promtool.wait_with_output().expect("a child of this process");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { said } else { format!("{}: {said}", output.status) }
 }
