@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use api::bootstrap::Credentials;
+use api::bootstrap::{Credentials, reachable};
 use api::config::{ApiOptions, Config};
 use api::{ControlPlane, telemetry};
 use clap::{Args, Parser, Subcommand};
@@ -116,7 +116,7 @@ async fn administer(command: AdminCommand) -> anyhow::Result<()> {
 
 /// Keeps the first secrets in the data directory, for its owner's eyes only.
 fn write_credentials(data_dir: &Path, address: SocketAddr, proxy_url: &str, credentials: &Credentials) -> std::io::Result<()> {
-    credentials.write(&data_dir.join("credentials.json"), &format!("http://{address}"), proxy_url)
+    credentials.write(&data_dir.join("credentials.json"), &format!("http://{}", reachable(address)), proxy_url)
 }
 
 /// Ends with SIGTERM or Ctrl-C.

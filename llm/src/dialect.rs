@@ -6,6 +6,8 @@
 pub mod openai_chat;
 pub mod openai_models;
 
+use std::borrow::Cow;
+
 use crate::{
     error::ErrorReply,
     stream::EventReading,
@@ -32,6 +34,14 @@ impl Dialect {
     pub fn read_usage(self, reply: &[u8]) -> Result<Option<Usage>, ReadUsageError> {
         match self {
             Self::OpenAiChat => openai_chat::read_usage(reply),
+        }
+    }
+
+    /// The model that answered, by the word of a buffered reply or of one event's data; the beginning of either is enough.
+    #[must_use]
+    pub fn read_model(self, reply: &[u8]) -> Option<Cow<'_, str>> {
+        match self {
+            Self::OpenAiChat => openai_chat::read_model(reply),
         }
     }
 

@@ -4,3 +4,4 @@
 
 mod edges;
 mod sources;
+mod variables;

@@ -3,4 +3,5 @@
 mod concurrency;
 mod declared;
 mod policy;
+mod traces;
 mod up;

@@ -98,6 +98,11 @@ impl TestApi {
         &self.process
     }
 
+    /// The process, to be waited for.
+    pub fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Its data directory.
     pub fn directory(&self) -> &Scratch {
         &self.directory

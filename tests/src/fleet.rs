@@ -7,11 +7,15 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiOptions, TestApi};
 use crate::caller::Chat;
+use crate::collector::TestCollector;
 use crate::graphql::GraphQl;
 use crate::program::command;
 use crate::provider::SimulatedProvider;
 use crate::wait::{SOON, until};
 use crate::worker::{TestWorker, WorkerOptions};
+
+/// From the signal to the end, with everything shipped and exported.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A control plane, its workers and a provider.
 #[derive(Debug)]
@@ -55,6 +59,16 @@ impl Fleet {
         fleet
     }
 
+    /// A control plane on SQLite and one worker, whose spans and metrics all go to `collector`; a provider; nothing applied.
+    pub async fn start_observed(collector: &TestCollector, log_filter: &str) -> Self {
+        let settings = [("MODELUX_OTLP_ENDPOINT", collector.url()), ("MODELUX_LOG_FILTER", log_filter.to_owned())];
+        let environment: Vec<_> = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut fleet = Self::start_with(ApiOptions { environment: environment.clone(), ..ApiOptions::default() }, 0).await;
+        let options = WorkerOptions { environment, ..fleet.worker_options() };
+        fleet.join(options).await;
+        fleet
+    }
+
     /// A control plane, one worker, a provider and the manifest of [`manifest`]; the key is `app/main`'s.
     pub async fn governed() -> (Self, String) {
         let fleet = Self::start().await;
@@ -62,6 +76,16 @@ impl Fleet {
         fleet.enforced(&applied).await;
         let key = applied.key("app/main");
         (fleet, key)
+    }
+
+    /// Ends all planes in good order: what they had to tell, they have told then.
+    pub async fn stop(&mut self) {
+        let planes = self.workers.iter_mut().map(TestWorker::process_mut).chain([self.api.process_mut()]);
+        for plane in planes {
+            plane.terminate();
+            let status = plane.end(STOP_LIMIT).await;
+            assert_eq!(status.code(), Some(0), "{}", plane.stderr());
+        }
     }
 
     /// How a worker joins.

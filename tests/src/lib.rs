@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod caller;
+pub mod collector;
 pub mod config;
 pub mod database;
 pub mod fleet;

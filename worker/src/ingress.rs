@@ -60,3 +60,22 @@ pub(crate) enum ReadFailure {
     #[error(transparent)]
     Body(#[from] ReadRequestError),
 }
+
+/// Text of a header or a path without its percent escapes; `None` where they are none, or no UTF-8.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+        decoded.push(high.wrapping_mul(16).wrapping_add(low));
+    }
+    String::from_utf8(decoded).ok()
+}

@@ -4,11 +4,14 @@
 //! byte leaves and settled when it ended. Provider's figures are taken as they are; a report that contradicts itself is counted and
 //! settled at its ceiling; where there is none, the estimate says that it is one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
+use llm::dialect::Dialect;
 use llm::stream::meter::UsageVerdict;
+use llm::stream::sse::Event;
 use llm::usage::{Buckets, Usage, UsageSource as Told};
 use policy::event::{AttemptRecord, Charge, EventKind, Named, UsageEvent, UsageSource};
 use policy::facts::{RequestFacts, Surface, Tags};
@@ -17,12 +20,16 @@ use policy::price::TokenBuckets;
 use serde_json::value::RawValue;
 
 use crate::enforce::Admission;
+use crate::exchange::attempts::First;
 use crate::exchange::{Arrival, Context};
 use crate::identity::Caller;
 use crate::policy_feed::OrgPolicy;
 use crate::spool::SpoolFull;
 use crate::telemetry::finished::{Finished, Traced, TracedAttempt};
 use crate::telemetry::trace_context::TraceContext;
+
+/// Bytes of a provider's name for its model that go into a span at most; none is that long.
+const MODEL_NAME_LIMIT: usize = 256;
 
 /// What one attempt consumed.
 #[derive(Debug, Clone, Copy)]
@@ -158,9 +165,20 @@ impl<'c> Booking<'c> {
             vendor: provider.map(|provider| provider.vendor.clone()).unwrap_or_default(),
             base_url: provider.and_then(|provider| provider.base_url.clone()),
             max_tokens: admission.output_limit().map(u64::from).or(facts.max_output_tokens),
+            answered_by: None,
             tokens: TokenBuckets::default(),
         });
         Some(position)
+    }
+
+    /// The attempt has an answer. Which model gives it is read only where spans are exported.
+    pub(crate) fn answered(&mut self, first: &First) {
+        let Some(attempt) = self.traced.as_mut().and_then(|traced| traced.attempts.last_mut()) else { return };
+        let named = |data: &[u8]| Dialect::OpenAiChat.read_model(data).filter(|model| model.len() <= MODEL_NAME_LIMIT).map(Cow::into_owned);
+        attempt.answered_by = match first {
+            First::Whole(body) => named(body),
+            First::Piece(piece) => Event::first(piece).data.and_then(|data| named(&data)),
+        };
     }
 
     /// An attempt ended: settles or releases what it held. Answers its cost.

@@ -6,6 +6,7 @@ use pingora_core::protocols::http::ServerSession;
 use crate::exchange::{Arrival, Context, Failure};
 use crate::identity::{Caller, identify};
 use crate::ingress::headers::presented_key;
+use crate::ingress::percent_decoded;
 use crate::relay::json;
 use crate::respond::Refusal;
 use crate::respond::head::{Head, Sent, refuse};
@@ -26,7 +27,9 @@ pub(crate) async fn list(context: &Context, session: &mut ServerSession, arrival
 pub(crate) async fn show(context: &Context, session: &mut ServerSession, arrival: &Arrival, id: &str) -> Sent {
     let found = caller(context, session).and_then(|caller| {
         let names = caller.policy.engine.visible_models(&caller.subject);
-        let name = names.iter().find(|name| name.as_str() == id).ok_or_else(|| Failure::UnknownModelId(id.chars().take(200).collect()))?;
+        // OpenAI's clients escape the slash of `provider/model`, for them it is inside of one segment.
+        let id = percent_decoded(id).unwrap_or_else(|| id.to_owned());
+        let name = names.iter().find(|name| **name == id).ok_or_else(|| Failure::UnknownModelId(id.chars().take(200).collect()))?;
         Ok(write_model(&entry(&caller, name)))
     });
     match found {

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, anyhow};
+use api::bootstrap::reachable;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,6 @@ use worker::config::WorkerConfig;
 use worker::{Bound, RunError};
 
 use super::options::UpOptions;
-use super::ready::reachable;
 use crate::config::{CREDENTIALS, Credentials};
 
 /// A running control plane and a running worker.

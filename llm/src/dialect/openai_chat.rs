@@ -1,6 +1,6 @@
 //! OpenAI chat completions: `POST /v1/chat/completions`, as OpenAI and the many compatible servers speak it.
 //!
-//! `head` reads a request in one pass, `rewrite` makes the upstream's body out of it, `usage` and `event` read what comes back,
+//! `head` reads a request in one pass, `rewrite` makes the upstream's body out of it, `usage`, `model` and `event` read what comes back,
 //! `write` makes replies of our own.
 //!
 //! Known differences between servers that are taken as they come: usage in the chunk that also has choices, in a chunk
@@ -9,12 +9,14 @@
 
 mod event;
 mod head;
+mod model;
 mod rewrite;
 mod usage;
 mod write;
 
 pub(crate) use event::read_event;
 pub use head::{ChatHead, Layout};
+pub(crate) use model::read_model;
 pub use rewrite::{OutputField, OutputLimit, Rewrite};
 pub use usage::read_usage;
 pub(super) use write::to_json;

@@ -63,6 +63,13 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// Reads the first event of a stream's first bytes, or what there is of it.
+    #[must_use]
+    pub fn first(bytes: &'a [u8]) -> Self {
+        let end = Boundary::default().next_end(bytes).unwrap_or(bytes.len());
+        Self::read(bytes.get(..end).unwrap_or_default())
+    }
+
     /// Reads the bytes of one event, with or without the empty line at its end.
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Self {

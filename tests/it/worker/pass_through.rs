@@ -136,6 +136,18 @@ async fn models_are_listed_as_the_key_may_use_them() {
     let wide = list_models(&fleet, &applied.key("app/main")).await;
     assert!(wide.contains(&"sim/gpt-test".to_owned()) && wide.contains(&"sim/free".to_owned()), "{wide:?}");
     assert_eq!(list_models(&fleet, &applied.key("app/narrow")).await, ["sim/free"]);
+    // OpenAI's clients write the slash as `%2F`.
+    for (key, id, status) in [
+        ("app/main", "sim/gpt-test", 200),
+        ("app/main", "sim%2Fgpt-test", 200),
+        ("app/narrow", "sim%2Fgpt-test", 404),
+        ("app/main", "sim%2", 404),
+    ] {
+        let show = Request::new("GET", &format!("/v1/models/{id}")).header("Authorization", &format!("Bearer {}", applied.key(key)));
+        let reply = show.send(fleet.worker().address()).await;
+        assert_eq!(reply.status(), status, "{key} {id}: {}", reply.text());
+        assert_eq!(reply.json()["id"], if status == 200 { json!("sim/gpt-test") } else { serde_json::Value::Null });
+    }
 }
 
 async fn list_models(fleet: &Fleet, key: &str) -> Vec<String> {

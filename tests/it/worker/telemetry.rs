@@ -1,19 +1,24 @@
 //! What leaves a worker besides answers: metrics, logs, traces. Never a prompt, a completion, a key or a secret.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
+use tests::collector::TestCollector;
 use tests::fleet::{Fleet, UPSTREAM_KEY, manifest};
 use tests::http::Request;
 use tests::provider::Answer;
 
 const PROMPT: &str = "prompt-canary-3b9d";
 const COMPLETION: &str = "completion-canary-c2f8";
+const CALLERS_KEY: &str = "caller-canary-0123456789-a71e";
 
-/// Issue 2, point 12, R-43: canaries are looked for in everything that either plane writes, shows or keeps.
+/// Issue 2, point 12, R-43: canaries are looked for in everything that either plane writes, shows, exports or keeps.
 #[tokio::test]
 async fn no_prompt_completion_key_or_secret_is_written_or_shown_anywhere() {
-    let fleet = Fleet::start().await;
+    let collector = TestCollector::start().await;
+    let mut fleet = Fleet::start_observed(&collector, "debug,api=trace,worker=trace").await;
     let applied = fleet.enforce(&manifest(&fleet.provider)).await;
     let key = applied.key("app/main");
     let completion = json!({"id": "x", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": COMPLETION}, "finish_reason": "stop"}],
@@ -30,14 +35,23 @@ async fn no_prompt_completion_key_or_secret_is_written_or_shown_anywhere() {
         .body(format!("{{{PROMPT}"))
         .send(fleet.worker().address())
         .await;
-    let logged = fleet.logged(5, "key: \"main\"").await;
+    fleet.chat(&key, "sim/gpt-test").with("messages", message.clone()).header("X-Modelux-Provider-Key", CALLERS_KEY).ok().await;
+    fleet.owner().refusal("mutation { createProject(input: {name: \"app\"}) { revision } }", json!({})).await;
+    let logged = fleet.logged(6, "key: \"main\"").await;
 
     let mut shown = vec![
         ("the request log", serde_json::Value::Array(logged).to_string()),
         ("the worker's metrics", fleet.worker().get("/metrics").await.text()),
         ("the control plane's metrics", Request::new("GET", "/metrics").send(fleet.api.address()).await.text()),
     ];
-    let secrets = [PROMPT, COMPLETION, key.as_str(), UPSTREAM_KEY, &fleet.api.credential("worker_token")];
+    fleet.stop().await;
+    for plane in [fleet.worker().process(), fleet.api.process()] {
+        assert!(plane.stderr().contains("DEBUG"), "as much as can be was logged: {}", plane.stderr());
+    }
+    assert!(collector.spans().len() >= 12 && !collector.series().is_empty(), "{}", collector.text());
+    shown.push(("what was exported", collector.text()));
+    let (token, management_key) = (fleet.api.credential("worker_token"), fleet.api.credential("management_key"));
+    let secrets = [PROMPT, COMPLETION, CALLERS_KEY, UPSTREAM_KEY, &key, &token, &management_key];
     // The worker's data directory holds its logs, its spool and its bundles; the control plane's its database, but also the credentials.
     for (name, place) in
         [("the worker's files", fleet.worker().directory().path()), ("the control plane's files", fleet.api.directory().path())]
@@ -79,7 +93,8 @@ async fn the_callers_trace_goes_on_to_the_provider() {
     fleet.chat(&key, "sim/free").header("traceparent", "nonsense").ok().await;
 }
 
-/// Metrics in the text form of Prometheus: every family with a type, every sample of a family.
+/// Issue 2, point 12. Metrics in the text form of Prometheus: every family with a type, every sample of a family; and Prometheus' own
+/// judgement of names and units where its tool is on this machine.
 #[tokio::test]
 async fn metrics_of_both_planes_are_well_formed() {
     let (fleet, key) = Fleet::governed().await;
@@ -98,5 +113,17 @@ async fn metrics_of_both_planes_are_well_formed() {
             }
         }
         assert!(typed.len() > 1, "{text}");
+        assert_eq!(promtool(&text), "", "{text}");
     }
+}
+
+/// What `promtool check metrics` has to say, which is nothing where all is well or there is no promtool.
+fn promtool(metrics: &str) -> String {
+    let piped = || Stdio::piped();
+    let started = Command::new("promtool").args(["check", "metrics"]).stdin(piped()).stdout(piped()).stderr(piped()).spawn();
+    let Ok(mut promtool) = started else { return String::new() };
+    promtool.stdin.take().expect("a pipe").write_all(metrics.as_bytes()).expect("a reader");
+    let output = promtool.wait_with_output().expect("a child of this process");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { said } else { format!("{}: {said}", output.status) }
 }

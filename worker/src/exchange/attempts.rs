@@ -153,6 +153,9 @@ impl<'p> Flight<'_, 'p> {
                 Err(_) => Err(Failure::Deadline),
             }
         };
+        if let Ok(first) = &first {
+            self.booking.answered(first);
+        }
         first.map(|first| Answer { reply, first }).map_err(|failure| {
             // Something was generated and will be billed, though nobody will see it.
             self.end_estimated("cut", 200);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue};
 use secrecy::SecretString;
 
-use super::ReadFailure;
+use super::{ReadFailure, percent_decoded};
 use crate::telemetry::trace_context::TraceContext;
 
 /// More tags than this are a mistake.
@@ -135,24 +135,6 @@ fn read_tags(value: &HeaderValue, tags: &mut Vec<(Arc<str>, Arc<str>)>) -> Resul
         tags.push((Arc::from(key), Arc::from(value)));
     }
     Ok(())
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
-    }
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
-        decoded.push(high.wrapping_mul(16).wrapping_add(low));
-    }
-    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]

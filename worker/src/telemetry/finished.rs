@@ -3,7 +3,7 @@
 //! Names follow the semantic conventions for HTTP servers and for generative AI. The ids are those that went over the wire, so that what a
 //! provider traces hangs below the attempt that reached it.
 //!
-//! Leaves out: everything of the request and the answer but the model's name and counts; of the answer, even the name (nobody reads it).
+//! Leaves out: everything of the request and the answer but the model's name and counts.
 
 use std::time::{Duration, SystemTime};
 
@@ -37,6 +37,8 @@ pub(crate) struct TracedAttempt {
     pub base_url: Option<String>,
     /// Output tokens that were asked for at most.
     pub max_tokens: Option<u64>,
+    /// The model that answered, by the provider's word; absent where it named none or nothing came.
+    pub answered_by: Option<String>,
     /// What it consumed.
     pub tokens: TokenBuckets,
 }
@@ -115,6 +117,7 @@ impl Finished {
         if record.status != 0 {
             attributes.push(KeyValue::new("http.response.status_code", i64::from(record.status)));
         }
+        attributes.extend(traced.answered_by.clone().map(|model| KeyValue::new("gen_ai.response.model", model)));
         usage(&traced.tokens, &mut attributes);
         let failure = error_type(record);
         let status = if failure.is_some() { Status::error("") } else { Status::Unset };
@@ -267,6 +270,7 @@ mod tests {
             vendor: "openai_compatible".to_owned(),
             base_url: Some("http://user:secret@models.example:9000/v1?key=secret".to_owned()),
             max_tokens: Some(99),
+            answered_by: Some("gpt-test-2026-01-01".to_owned()),
             tokens: TokenBuckets { input: 3, cached_input: 2, output: 7, ..TokenBuckets::default() },
         };
         let position = TraceContext::read(header.as_bytes()).unwrap();
@@ -305,6 +309,7 @@ mod tests {
             ("gen_ai.usage.input_tokens", "5"),
             ("gen_ai.usage.output_tokens", "7"),
             ("gen_ai.request.max_tokens", "99"),
+            ("gen_ai.response.model", "gpt-test-2026-01-01"),
             ("server.address", "models.example"),
             ("server.port", "9000"),
         ] {

@@ -3,6 +3,7 @@
 //! Only a process of its own calls this; a worker inside another program logs as that one does.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use crate::config::{LogFormat, WorkerConfig};
 
@@ -11,18 +12,25 @@ const FILTER: &str = "info,pingora_core=error";
 
 /// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
-#[error("logging can't be set up")]
-pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
+pub enum LogError {
+    /// Not the form `info,worker=debug`.
+    #[error("`log_filter` can't be read")]
+    Filter(#[from] ParseError),
+    /// Another part of the process logs already.
+    #[error("logging can't be set up")]
+    Taken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
 
 /// Starts logging for the process.
 ///
 /// # Errors
-/// When the process logs already.
+/// When the filter can't be read, or the process logs already.
 pub fn start(config: &WorkerConfig) -> Result<(), LogError> {
-    let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(FILTER)).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(config.log_filter.as_deref().unwrap_or(FILTER))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
-    started.map_err(LogError)
+    started.map_err(LogError::Taken)
 }

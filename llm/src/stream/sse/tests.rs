@@ -37,6 +37,13 @@ fn lines_may_end_in_all_three_ways() {
 }
 
 #[test]
+fn the_first_event_is_read_alone_and_before_it_is_whole() {
+    for (bytes, first) in [("data: a\n\ndata: b\n\n", "a"), ("\u{feff}data: a\n\ndata", "a"), ("data: {\"mod", "{\"mod")] {
+        assert_eq!(Event::first(bytes.as_bytes()).data.as_deref(), Some(first.as_bytes()), "{bytes}");
+    }
+}
+
+#[test]
 fn comments_other_fields_and_a_mark_at_the_start_are_passed_over() {
     let stream = "\u{feff}data: a\n\n: ping\n\nid: 1\nretry: 5\ndatax: no\ndata\ndata:  two\n\n\n\ndata: cut";
     assert_eq!(data(stream.as_bytes()), ["a", "\n two", "cut"]);
