@@ -290,6 +290,34 @@ impl Spool {
         Ok(())
     }
 
+    /// Takes a segment back whose records are all booked: the next one is made of it, or it is removed.
+    fn take_back(&self, segment: Option<Arc<Segment>>, path: &Path, size: u64) {
+        if let Some(segment) = segment {
+            // What is booked needs no sync.
+            self.left.lock().retain(|left| !Arc::ptr_eq(left, &segment));
+            let mut next_number = self.next_number.lock();
+            let mut spare = self.spare.lock();
+            if spare.is_none()
+                && segment.size() == segment_size(&self.config)
+                && let Ok(segment) = Arc::try_unwrap(segment)
+            {
+                let number = *next_number;
+                *next_number = number.saturating_add(1);
+                match segment.renew(segment_path(&self.dir, number), number) {
+                    Ok(renewed) => {
+                        *spare = Some(Arc::new(renewed));
+                        return;
+                    }
+                    Err(error) => tracing::warn!(error = %error, "shipped segment can't be used again"),
+                }
+            }
+        }
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::error!(spool.segment = %path.display(), error = %error, "shipped segment can't be removed");
+        }
+        self.figures.bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+
     async fn sync_now_and_then(self: &Arc<Self>, stop: CancellationToken) {
         loop {
             tokio::select! {

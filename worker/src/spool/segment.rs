@@ -63,6 +63,22 @@ impl Segment {
         Ok(segment)
     }
 
+    /// Makes a new, empty segment out of one whose records are all booked: its pages are in place already.
+    ///
+    /// Killed at any point of this, the file says either that all of it was acknowledged or that it is empty.
+    pub(super) fn renew(self, path: PathBuf, number: u64) -> io::Result<Self> {
+        std::fs::rename(&self.path, &path)?;
+        self.acknowledge(self.size());
+        let written = self.words().get(SEGMENT_HEAD / WORD..self.tail().div_ceil(WORD)).unwrap_or_default();
+        for word in written {
+            word.store(0, Ordering::Relaxed);
+        }
+        std::sync::atomic::fence(Ordering::Release);
+        self.store(1, number);
+        self.acknowledge(0);
+        Ok(Self { map: self.map, path, number, tail: AtomicUsize::new(SEGMENT_HEAD), synced: [const { AtomicUsize::new(0) }; 2] })
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.number
     }

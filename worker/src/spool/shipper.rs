@@ -232,7 +232,7 @@ impl Shipper {
         self.check_recovered(spool);
     }
 
-    /// Removes segments that were read to their end and hold no running exchange.
+    /// Gives back segments that were read to their end and hold no running exchange.
     fn clear_away(&mut self, spool: &Spool) {
         let mut at = 0;
         while at < self.reading {
@@ -243,10 +243,11 @@ impl Shipper {
             }
             let Some(segment) = self.segments.remove(at) else { break };
             self.reading = self.reading.saturating_sub(1);
-            if let Err(error) = std::fs::remove_file(&segment.path) {
-                tracing::error!(spool.segment = %segment.path.display(), error = %error, "shipped segment can't be removed");
-            }
-            spool.figures.bytes.fetch_sub(segment.size, Ordering::Relaxed);
+            let live = match segment.source {
+                Source::Live(live) => Some(live),
+                Source::Old(_) => None,
+            };
+            spool.take_back(live, &segment.path, segment.size);
         }
     }
 

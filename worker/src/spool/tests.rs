@@ -195,7 +195,7 @@ async fn a_segment_cut_at_any_byte_ships_a_prefix_and_never_garbage() {
     let end = spool.place().1;
     drop(spool);
     let whole = std::fs::read(segment_path(dir.path(), 1)).unwrap();
-    for cut in (0..=end).step_by(7) {
+    for cut in (0..=end).rev().step_by(7) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(segment_path(dir.path(), 1), &whole[..cut]).unwrap();
         let running = Running::start(dir.path(), &plane);
