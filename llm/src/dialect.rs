@@ -17,6 +17,16 @@ use crate::{
 pub enum Dialect {
     /// OpenAI's `POST /v1/chat/completions`.
     OpenAiChat,
+    /// OpenAI's `POST /v1/responses`.
+    OpenAiResponses,
+    /// OpenAI's `POST /v1/embeddings`.
+    OpenAiEmbeddings,
+    /// Anthropic's `POST /v1/messages`.
+    AnthropicMessages,
+    /// Gemini's `generateContent` and its kin.
+    Gemini,
+    /// Amazon Bedrock's `Converse`; providers only, no caller speaks it to us.
+    BedrockConverse,
 }
 
 impl Dialect {
@@ -25,13 +35,28 @@ impl Dialect {
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
+            Self::OpenAiEmbeddings => "openai_embeddings",
+            Self::AnthropicMessages => "anthropic_messages",
+            Self::Gemini => "gemini",
+            Self::BedrockConverse => "bedrock_converse",
         }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::OpenAiChat, Self::OpenAiResponses, Self::OpenAiEmbeddings, Self::AnthropicMessages, Self::Gemini, Self::BedrockConverse];
+
+    /// The dialect of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
     /// Finds the usage report in a whole buffered reply. `Ok(None)`: it has none.
     pub fn read_usage(self, reply: &[u8]) -> Result<Option<Usage>, ReadUsageError> {
         match self {
-            Self::OpenAiChat => openai_chat::read_usage(reply),
+            _ => openai_chat::read_usage(reply),
         }
     }
 
@@ -39,7 +64,7 @@ impl Dialect {
     #[must_use]
     pub(crate) fn read_event(self, data: &[u8]) -> EventReading {
         match self {
-            Self::OpenAiChat => openai_chat::read_event(data),
+            _ => openai_chat::read_event(data),
         }
     }
 
@@ -47,7 +72,7 @@ impl Dialect {
     #[must_use]
     pub fn write_error(self, error: &ErrorReply<'_>) -> bytes::Bytes {
         match self {
-            Self::OpenAiChat => openai_chat::write_error(error),
+            _ => openai_chat::write_error(error),
         }
     }
 
@@ -55,7 +80,7 @@ impl Dialect {
     #[must_use]
     pub fn write_error_event(self, error: &ErrorReply<'_>) -> bytes::Bytes {
         match self {
-            Self::OpenAiChat => openai_chat::write_error_event(error),
+            _ => openai_chat::write_error_event(error),
         }
     }
 }
