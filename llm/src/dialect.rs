@@ -8,6 +8,7 @@ pub mod openai_models;
 
 use crate::{
     error::ErrorReply,
+    request::{Addressed, Head, ReadRequestError},
     stream::EventReading,
     usage::{ReadUsageError, Usage},
 };
@@ -51,6 +52,11 @@ impl Dialect {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
+    }
+
+    /// Reads a request. What the path says, where a dialect says it there, is `addressed`.
+    pub fn read_head<'a>(self, body: &'a [u8], addressed: Option<Addressed<'a>>) -> Result<Head<'a>, ReadRequestError> {
+        Head::read(self, body, addressed)
     }
 
     /// Finds the usage report in a whole buffered reply. `Ok(None)`: it has none.

@@ -12,10 +12,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    dialect::{
-        Dialect,
-        openai_chat::{ChatHead, OutputField, OutputLimit, Rewrite},
-    },
+    dialect::Dialect,
+    request::{OutputField, OutputLimit, Rewrite},
     stream::{StreamMeter, StreamOutcome, UsageEvents},
     tokens::TokenEstimate,
     usage::{Usage, UsageSource},
@@ -64,7 +62,7 @@ fn usage_outcome(usage: &Usage) -> Value {
 }
 
 fn request_outcome(body: &[u8]) -> Value {
-    let head = match ChatHead::read(body) {
+    let head = match Dialect::OpenAiChat.read_head(body, None) {
         Ok(head) => head,
         Err(error) => return json!({"refused": error.to_string(), "field": error.field()}),
     };
@@ -73,7 +71,7 @@ fn request_outcome(body: &[u8]) -> Value {
     let upstream = head.layout.upstream_body(&Bytes::copy_from_slice(body), &rewrite);
     let estimate = head.estimate();
     json!({
-        "model": head.model, "stream": head.stream, "include_usage": head.include_usage, "output_limit": head.output_limit(),
+        "model": head.model, "stream": head.stream, "include_usage": head.include_usage, "output_limit": head.output_limit,
         "choices": head.choices, "user": head.user, "has_tools": head.has_tools, "images": head.sizes.images,
         "trace_id": head.metadata.trace_id, "conversation_id": head.metadata.conversation_id, "user_id": head.metadata.user_id,
         "tags": head.extensions.tags, "end_user": head.extensions.end_user, "skip_cache": head.extensions.skip_cache,

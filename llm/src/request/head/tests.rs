@@ -3,10 +3,14 @@
 use super::*;
 use crate::json::SyntaxError;
 
+fn read(body: &[u8]) -> Result<Head<'_>, ReadRequestError> {
+    Dialect::OpenAiChat.read_head(body, None)
+}
+
 const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
 fn refusal(body: &str) -> ReadRequestError {
-    ChatHead::read(body.as_bytes()).expect_err(body)
+    read(body.as_bytes()).expect_err(body)
 }
 
 fn with(member: &str) -> String {
@@ -19,9 +23,9 @@ fn everything_that_decides_something_is_read() {
         "n":2,"user":"u","metadata":{"trace_id":"t","conversation_id":"c","user_id":"x","other":[1]},"tools":[{"type":"function"}],
         "messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:xyz"}}]}],
         "mlx:tags":{"team":"support","k":"a=b,c"},"mlx:end_user":"e","mlx:cache":{"skip":true},"mlx:trace":true}"#;
-    let head = ChatHead::read(body.as_bytes()).unwrap();
+    let head = read(body.as_bytes()).unwrap();
     assert_eq!((&*head.model, head.stream, head.include_usage, head.choices), ("@cheap", true, true, 2));
-    assert_eq!((head.max_tokens, head.max_completion_tokens, head.output_limit()), (Some(10), Some(20), Some(20)));
+    assert_eq!((head.output_limit, head.provider_state), (Some(20), false));
     assert_eq!(head.user.as_deref(), Some("u"));
     assert_eq!(head.metadata.trace_id.as_deref(), Some("t"));
     assert_eq!(head.metadata.conversation_id.as_deref(), Some("c"));
@@ -37,8 +41,8 @@ fn everything_that_decides_something_is_read() {
 fn optional_members_may_be_null() {
     let body =
         with(r#""stream":null,"stream_options":null,"max_tokens":null,"n":null,"user":null,"metadata":null,"tools":null,"mlx:tags":null"#);
-    let head = ChatHead::read(body.as_bytes()).unwrap();
-    assert_eq!((head.stream, head.max_tokens, head.choices, head.has_tools), (false, None, 1, false));
+    let head = read(body.as_bytes()).unwrap();
+    assert_eq!((head.stream, head.output_limit, head.choices, head.has_tools), (false, None, 1, false));
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn extensions_that_can_not_be_honoured_are_refused() {
 
 #[test]
 fn what_is_not_one_json_object_in_utf8_is_refused() {
-    assert_eq!(ChatHead::read(b"{\"model\":\"\xff\"}"), Err(ReadRequestError::NotUtf8 { at: 10 }));
+    assert_eq!(read(b"{\"model\":\"\xff\"}"), Err(ReadRequestError::NotUtf8 { at: 10 }));
     assert_eq!(refusal("[]"), ReadRequestError::NotAnObject);
     assert_eq!(refusal(""), ReadRequestError::Syntax(SyntaxError::End { at: 0 }));
     let trailing = format!("{{\"model\":\"m\",{MESSAGES}}} {{}}");
@@ -124,7 +128,7 @@ fn pictures_are_seen_however_they_are_written() {
     ];
     for (part, is_image) in parts {
         let body = format!(r#"{{"model":"m","messages":[1,{{"content":[{part}],"role":"user"}}]}}"#);
-        assert_eq!(ChatHead::read(body.as_bytes()).unwrap().has_images(), is_image, "{part}");
+        assert_eq!(read(body.as_bytes()).unwrap().has_images(), is_image, "{part}");
     }
 }
 

@@ -4,10 +4,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::dialect::openai_chat::ChatHead;
+use crate::request::{Head, ReadRequestError};
+
+fn read(body: &[u8]) -> Result<Head<'_>, ReadRequestError> {
+    Dialect::OpenAiChat.read_head(body, None)
+}
 
 fn rewritten(body: &str, rewrite: &Rewrite<'_>) -> String {
-    let layout = ChatHead::read(body.as_bytes()).unwrap().layout;
+    let layout = read(body.as_bytes()).unwrap().layout;
     String::from_utf8(layout.upstream_body(&Bytes::from(body.to_owned()), rewrite).to_vec()).unwrap()
 }
 
@@ -21,11 +25,11 @@ fn limited(tokens: u32, field: OutputField) -> Rewrite<'static> {
 fn with_nothing_to_change_the_same_bytes_go_on() {
     let body =
         Bytes::from_static(br#"{"model":"a\/b","messages":[ ],"stream":true,"stream_options":{"include_usage":true},"max_tokens":5}"#);
-    let layout = ChatHead::read(&body).unwrap().layout;
+    let layout = read(&body).unwrap().layout;
     let rewrite = Rewrite { force_usage: true, ..limited(5, OutputField::MaxTokens) };
     assert_eq!(layout.upstream_body(&body, &rewrite).as_ptr(), body.as_ptr());
     let same = Bytes::from_static(br#"{"model":"gpt","messages":[]}"#);
-    let layout = ChatHead::read(&same).unwrap().layout;
+    let layout = read(&same).unwrap().layout;
     assert_eq!(layout.upstream_body(&same, &Rewrite { model: Some("gpt"), ..Rewrite::default() }).as_ptr(), same.as_ptr());
 }
 
@@ -59,7 +63,7 @@ fn usage_is_asked_for_in_a_stream_whatever_the_caller_wrote() {
     for (options, expected) in cases {
         let body = format!(r#"{{"model":"m","messages":[],"stream":true{options}}}"#);
         assert_eq!(rewritten(&body, &FORCED), expected);
-        assert!(ChatHead::read(body.as_bytes()).unwrap().layout.forces_usage());
+        assert!(read(body.as_bytes()).unwrap().layout.forces_usage());
     }
     let buffered = r#"{"model":"m","messages":[]}"#;
     assert_eq!(rewritten(buffered, &FORCED), buffered);
@@ -142,6 +146,6 @@ proptest! {
                 prop_assert!(result.contains(text.trim()), "{} in {}", text, result);
             }
         }
-        prop_assert!(ChatHead::read(result.as_bytes()).is_ok());
+        prop_assert!(read(result.as_bytes()).is_ok());
     }
 }
