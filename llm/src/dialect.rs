@@ -3,8 +3,12 @@
 //! Everything that differs between formats is behind [`Dialect`]: how usage is reported, what a stream's events mean, how an
 //! error looks. Adding a format is a file, a variant, and the arms that the compiler then asks for.
 
+pub mod anthropic_messages;
+pub mod bedrock_converse;
+pub mod gemini;
 pub mod openai_chat;
 pub mod openai_models;
+pub mod openai_responses;
 
 use crate::{
     error::ErrorReply,
@@ -62,7 +66,11 @@ impl Dialect {
     /// Finds the usage report in a whole buffered reply. `Ok(None)`: it has none.
     pub fn read_usage(self, reply: &[u8]) -> Result<Option<Usage>, ReadUsageError> {
         match self {
-            _ => openai_chat::read_usage(reply),
+            Self::OpenAiChat | Self::OpenAiEmbeddings => openai_chat::read_usage(reply),
+            Self::OpenAiResponses => openai_responses::read_usage(reply),
+            Self::AnthropicMessages => anthropic_messages::read_usage(reply),
+            Self::Gemini => gemini::read_usage(reply),
+            Self::BedrockConverse => bedrock_converse::read_usage(reply),
         }
     }
 
@@ -70,7 +78,11 @@ impl Dialect {
     #[must_use]
     pub(crate) fn read_event(self, data: &[u8]) -> EventReading {
         match self {
-            _ => openai_chat::read_event(data),
+            Self::OpenAiChat | Self::OpenAiEmbeddings => openai_chat::read_event(data),
+            Self::OpenAiResponses => openai_responses::read_event(data),
+            Self::AnthropicMessages => anthropic_messages::read_event(data),
+            Self::Gemini => gemini::read_event(data),
+            Self::BedrockConverse => bedrock_converse::read_event(data),
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Head<'a> {
     pub model: Cow<'a, str>,
     /// Whether the answer is to be streamed; absent is false.
     pub stream: bool,
+    /// Whether texts are to be embedded, so that there is no output.
+    pub embeds: bool,
     /// Whether the caller gets the usage of a stream: in chat if it asked for it (`stream_options.include_usage`; a report that was
     /// forced must else be withheld), in every other dialect always.
     pub include_usage: bool,

@@ -18,6 +18,8 @@ pub struct Layout {
     /// Where the model is named again (each of Gemini's batched requests does).
     pub(super) more_models: Vec<Range<usize>>,
     pub(super) streams: bool,
+    /// There is no output: texts are embedded.
+    pub(super) embeds: bool,
     pub(super) stream_options: StreamOptions,
     /// The dialect's limit of the output; in chat `max_tokens`.
     pub(super) limit: Option<LimitMember>,
@@ -71,6 +73,7 @@ impl Layout {
             model: None,
             more_models: Vec::new(),
             streams: false,
+            embeds: false,
             stream_options: StreamOptions::Add(Place::Absent),
             limit: None,
             completion_limit: None,

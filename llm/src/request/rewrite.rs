@@ -138,6 +138,7 @@ impl Layout {
 
     fn home(&self, field: OutputField) -> Home<'_> {
         match (self.dialect, field) {
+            _ if self.embeds => Home::Nowhere,
             (Dialect::OpenAiChat, OutputField::MaxTokens) | (Dialect::AnthropicMessages, _) => Home::Member("max_tokens", &self.limit),
             (Dialect::OpenAiChat, OutputField::MaxCompletionTokens) => Home::Member("max_completion_tokens", &self.completion_limit),
             (Dialect::OpenAiResponses, _) => Home::Member("max_output_tokens", &self.limit),

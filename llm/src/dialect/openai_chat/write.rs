@@ -191,6 +191,8 @@ impl From<&Usage> for UsageBody {
             input_tokens,
             cached_input_tokens,
             cache_write_tokens,
+            // OpenAI has no word for how long it is kept.
+            cache_write_1h_tokens: _,
             input_audio_tokens,
             output_tokens,
             reasoning_tokens,

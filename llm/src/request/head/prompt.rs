@@ -58,8 +58,7 @@ pub(super) fn measure(prompt: Prompt, cursor: &mut Cursor<'_>, sizes: &mut Promp
         measure_part(cursor, &mut found, LEVELS)?;
     }
     // Texts to embed have no template around them that would cost tokens.
-    let templated = !matches!(prompt, Prompt::Texts | Prompt::Content | Prompt::Batch);
-    sizes.messages = sizes.messages.saturating_add(if templated { messages } else { 0 });
+    sizes.messages = sizes.messages.saturating_add(if prompt.embeds() { 0 } else { messages });
     sizes.message_bytes = sizes.message_bytes.saturating_add(length(start, cursor.position()));
     sizes.images = sizes.images.saturating_add(found.images);
     sizes.image_bytes = sizes.image_bytes.saturating_add(found.image_bytes);

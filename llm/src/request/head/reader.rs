@@ -128,6 +128,7 @@ impl<'a> Reader<'a> {
             return Err(ReadRequestError::WrongType { field: text(name).into_owned(), expected: prompt.expected() });
         }
         self.has_prompt = true;
+        self.layout.embeds |= prompt.embeds();
         let found = prompt::measure(prompt, cursor, &mut self.sizes)?;
         self.provider_state |= found.reference;
         self.layout.more_models = found.models;
@@ -277,6 +278,7 @@ impl<'a> Reader<'a> {
             dialect,
             model,
             stream,
+            embeds: self.layout.embeds,
             include_usage: self.include_usage,
             output_limit: tokens(&self.layout.completion_limit).max(tokens(&self.layout.limit)),
             thinking_budget: tokens(&self.layout.thinking),

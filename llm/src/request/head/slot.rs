@@ -48,7 +48,7 @@ pub(super) enum Prompt {
     Messages,
     /// Text, or an array of items.
     Items,
-    /// Text or texts without any template around them.
+    /// Text or texts to embed.
     Texts,
     /// Gemini's contents; its parser takes a single one for an array of one.
     Contents,
@@ -66,6 +66,11 @@ impl Prompt {
             Self::Items | Self::Texts => "a string or an array",
             Self::Content => "an object",
         }
+    }
+
+    /// Whether it is embedded: there is no template around it, and no output.
+    pub(super) fn embeds(self) -> bool {
+        matches!(self, Self::Texts | Self::Content | Self::Batch)
     }
 
     /// Whether a value of this kind can be it.

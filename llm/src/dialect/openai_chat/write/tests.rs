@@ -14,6 +14,7 @@ const USAGE: Usage = Usage {
     input_tokens: Some(3),
     cached_input_tokens: Some(0),
     cache_write_tokens: None,
+    cache_write_1h_tokens: None,
     input_audio_tokens: None,
     output_tokens: Some(2),
     reasoning_tokens: None,

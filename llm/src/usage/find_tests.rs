@@ -3,7 +3,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::report::find_from_front;
 use super::*;
+use crate::dialect::Dialect;
+
+fn read_usage(reply: &[u8]) -> Result<Option<Usage>, ReadUsageError> {
+    Dialect::OpenAiChat.read_usage(reply)
+}
 
 fn input(reply: &str) -> Option<u64> {
     read_usage(reply.as_bytes()).unwrap().and_then(|usage| usage.input_tokens)
@@ -69,7 +75,8 @@ proptest! {
         let inner: Vec<String> = members.iter().map(|(name, value)| format!("{blank}{}{blank}:{blank}{value}", json!(name))).collect();
         let reply = format!("{{{}{blank}}}", inner.join(","));
         let usage = read_usage(reply.as_bytes()).unwrap();
-        prop_assert_eq!(usage, read_from_front(reply.as_bytes()).unwrap());
+        let front = find_from_front(reply.as_bytes(), "usage").unwrap().unwrap();
+        prop_assert_eq!(report::find(reply.as_bytes(), "usage").unwrap().unwrap().range(), front.range());
         prop_assert_eq!(usage.unwrap().input_tokens, Some(5));
     }
 }

@@ -1,0 +1,9 @@
+//! Anthropic messages: `POST /v1/messages`.
+//!
+//! `usage` and `event` read what comes back, `write` makes replies of our own. A stream's terminator is `message_stop`.
+
+mod event;
+mod usage;
+
+pub(super) use event::read_event;
+pub(super) use usage::read_usage;

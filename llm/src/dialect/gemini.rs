@@ -1,0 +1,9 @@
+//! Gemini: `POST /v1beta/models/{model}:generateContent` and its kin. Model and method stand in the path.
+//!
+//! `usage` and `event` read what comes back, `write` makes replies of our own.
+
+mod event;
+mod usage;
+
+pub(super) use event::read_event;
+pub(super) use usage::read_usage;
