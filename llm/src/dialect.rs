@@ -1,7 +1,7 @@
 //! The wire formats we speak, one file each; whoever has a format in hand as a value asks here.
 //!
-//! Everything that differs between formats is behind [`Dialect`]: how usage is reported, what a stream's events mean, how an
-//! error looks. Adding a format is a file, a variant, and the arms that the compiler then asks for.
+//! Everything that differs between formats is behind [`Dialect`]: where a request says what, how usage is reported, what a stream's
+//! events mean, how an error and a reply of our own look. No caller speaks Converse to us: what is written for one is written as chat there. Adding a format is a file, a variant, and the arms that the compiler then asks for.
 
 pub mod anthropic_messages;
 pub mod bedrock_converse;
@@ -9,6 +9,9 @@ pub mod gemini;
 pub mod openai_chat;
 pub mod openai_models;
 pub mod openai_responses;
+
+use bytes::Bytes;
+use serde::Serialize;
 
 use crate::{
     error::ErrorReply,
@@ -88,17 +91,31 @@ impl Dialect {
 
     /// Writes an error as this format's clients expect it, for a response of its own.
     #[must_use]
-    pub fn write_error(self, error: &ErrorReply<'_>) -> bytes::Bytes {
+    pub fn write_error(self, error: &ErrorReply<'_>) -> Bytes {
         match self {
-            _ => openai_chat::write_error(error),
+            Self::OpenAiChat | Self::OpenAiResponses | Self::OpenAiEmbeddings | Self::BedrockConverse => openai_chat::write_error(error),
+            Self::AnthropicMessages => anthropic_messages::write_error(error),
+            Self::Gemini => gemini::write_error(error),
         }
     }
 
-    /// Writes an error as an event in a stream that has begun. No terminator may follow it.
+    /// Writes an error to end a stream with that has begun. No terminator may follow it. `events` is how many events went before;
+    /// responses number theirs.
     #[must_use]
-    pub fn write_error_event(self, error: &ErrorReply<'_>) -> bytes::Bytes {
+    pub fn write_error_event(self, error: &ErrorReply<'_>, events: u64) -> Bytes {
         match self {
-            _ => openai_chat::write_error_event(error),
+            Self::OpenAiChat | Self::OpenAiEmbeddings | Self::BedrockConverse => openai_chat::write_error_event(error),
+            Self::OpenAiResponses => openai_responses::write_error_event(error, events),
+            Self::AnthropicMessages => anthropic_messages::write_error_event(error),
+            Self::Gemini => gemini::write_error_event(error),
         }
     }
 }
+
+/// Our own plain structures can always be written; should one not, an empty object is still JSON.
+fn to_json(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).map_or(Bytes::from_static(b"{}"), Bytes::from)
+}
+
+#[cfg(test)]
+mod tests;

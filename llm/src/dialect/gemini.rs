@@ -2,8 +2,10 @@
 //!
 //! `usage` and `event` read what comes back, `write` makes replies of our own.
 
+mod error;
 mod event;
 mod usage;
 
+pub(super) use error::{write_error, write_error_event};
 pub(super) use event::read_event;
 pub(super) use usage::read_usage;

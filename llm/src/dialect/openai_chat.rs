@@ -12,6 +12,5 @@ mod write;
 
 pub(crate) use event::read_event;
 pub(in crate::dialect) use usage::read_usage;
-pub(super) use write::to_json;
 pub use write::{Chunk, DONE, Delta, write_chunk, write_completion, write_usage_chunk};
 pub(crate) use write::{write_error, write_error_event};

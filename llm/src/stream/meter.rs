@@ -280,7 +280,7 @@ impl StreamOutcome {
     /// Writes an error to end the stream with. `held` must not have been forwarded then, and no terminator may follow.
     #[must_use]
     pub fn error_event(&self, dialect: Dialect, error: &ErrorReply<'_>) -> Bytes {
-        let event = dialect.write_error_event(error);
+        let event = dialect.write_error_event(error, self.events);
         if self.mid_event { Bytes::from([&b"\n\n"[..], &event].concat()) } else { event }
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{error::ErrorReply, response::Completion, stream::sse, usage::Usage};
+use crate::{dialect::to_json, error::ErrorReply, response::Completion, stream::sse, usage::Usage};
 
 /// The event that ends a stream in good order.
 pub const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
@@ -71,11 +71,6 @@ pub(crate) fn write_error(error: &ErrorReply<'_>) -> Bytes {
 
 pub(crate) fn write_error_event(error: &ErrorReply<'_>) -> Bytes {
     sse::write_data(&write_error(error))
-}
-
-/// Our own plain structures can always be written; should one not, an empty object is still JSON.
-pub(in crate::dialect) fn to_json(body: &impl Serialize) -> Bytes {
-    serde_json::to_vec(body).map_or(Bytes::from_static(b"{}"), Bytes::from)
 }
 
 fn write_event(chunk: &Chunk<'_>, choices: &[ChunkChoice<'_>], usage: Option<UsageBody>) -> Bytes {

@@ -61,20 +61,27 @@ fn a_stream_of_our_own_reports_the_same_usage() {
 fn a_blocking_budget_is_spelled_out() {
     let budget =
         BudgetDetail { name: "b", spend_usd: "99.9999", cap_usd: "100", period: "monthly", period_resets_at: "2026-12-01T00:00:00Z" };
-    let error =
-        ErrorReply { message: "no money", kind: "budget_exceeded", code: Some(ErrorCode::Number(402)), param: None, budget: Some(budget) };
+    let error = ErrorReply {
+        status: 402,
+        message: "no money",
+        kind: "budget_exceeded",
+        code: Some(ErrorCode::Number(402)),
+        param: None,
+        budget: Some(budget),
+    };
     let expected = concat!(
         r#"{"error":{"message":"no money","type":"budget_exceeded","code":402,"param":null,"budget":{"name":"b","spend_usd":99.9999,"#,
         r#""cap_usd":100,"period":"monthly","period_resets_at":"2026-12-01T00:00:00Z"}}}"#
     );
     assert_eq!(Dialect::OpenAiChat.write_error(&error), expected);
-    assert_eq!(Dialect::OpenAiChat.write_error_event(&error), format!("data: {expected}\n\n"));
+    assert_eq!(Dialect::OpenAiChat.write_error_event(&error, 0), format!("data: {expected}\n\n"));
 }
 
 #[test]
 fn an_amount_that_is_no_numeral_can_not_break_the_json() {
     let budget = BudgetDetail { name: "b", spend_usd: "1,\"x\":2", cap_usd: "", period: "p", period_resets_at: "r" };
-    let error = ErrorReply { message: "m", kind: "k", code: Some(ErrorCode::Name("c")), param: Some("p"), budget: Some(budget) };
+    let error =
+        ErrorReply { status: 400, message: "m", kind: "k", code: Some(ErrorCode::Name("c")), param: Some("p"), budget: Some(budget) };
     let written: serde_json::Value = serde_json::from_slice(&Dialect::OpenAiChat.write_error(&error)).unwrap();
     assert_eq!(written["error"]["budget"]["spend_usd"], "1,\"x\":2");
     assert_eq!(written["error"]["code"], "c");
