@@ -7,6 +7,7 @@ pub mod anthropic_messages;
 pub mod bedrock_converse;
 pub mod gemini;
 pub mod openai_chat;
+pub mod openai_embeddings;
 pub mod openai_models;
 pub mod openai_responses;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 use crate::{
     error::ErrorReply,
     request::{Addressed, Head, ReadRequestError},
+    response::{Completion, EmbeddingRequest, Embeddings},
     stream::EventReading,
     usage::{ReadUsageError, Usage},
 };
@@ -86,6 +88,61 @@ impl Dialect {
             Self::AnthropicMessages => anthropic_messages::read_event(data),
             Self::Gemini => gemini::read_event(data),
             Self::BedrockConverse => bedrock_converse::read_event(data),
+        }
+    }
+
+    /// Writes a whole completion of our own.
+    #[must_use]
+    pub fn write_completion(self, completion: &Completion<'_>) -> Bytes {
+        match self {
+            Self::OpenAiChat | Self::OpenAiEmbeddings | Self::BedrockConverse => openai_chat::write_completion(completion),
+            Self::OpenAiResponses => openai_responses::write_completion(completion),
+            Self::AnthropicMessages => anthropic_messages::write_completion(completion),
+            Self::Gemini => gemini::write_completion(completion),
+        }
+    }
+
+    /// Writes a completion of our own as a stream whose text comes in `pieces`, which together are its content: what is to be sent, step by
+    /// step, the dialect's terminator and a usage report included.
+    #[must_use]
+    pub fn write_completion_events(self, completion: &Completion<'_>, pieces: &[&str]) -> Vec<Bytes> {
+        match self {
+            Self::OpenAiChat | Self::OpenAiEmbeddings | Self::BedrockConverse => openai_chat::write_completion_events(completion, pieces),
+            Self::OpenAiResponses => openai_responses::write_completion_events(completion, pieces),
+            Self::AnthropicMessages => anthropic_messages::write_completion_events(completion, pieces),
+            Self::Gemini => gemini::write_completion_events(completion, pieces),
+        }
+    }
+
+    /// Reads what is to be embedded, for embeddings of our own.
+    pub fn read_embedding_request(self, body: &[u8]) -> Result<EmbeddingRequest<'_>, ReadRequestError> {
+        match self {
+            Self::Gemini => gemini::read_embedding_request(body),
+            Self::OpenAiChat | Self::OpenAiResponses | Self::OpenAiEmbeddings | Self::AnthropicMessages | Self::BedrockConverse => {
+                openai_embeddings::read_embedding_request(body)
+            }
+        }
+    }
+
+    /// Writes embeddings of our own.
+    #[must_use]
+    pub fn write_embeddings(self, embeddings: &Embeddings<'_>) -> Bytes {
+        match self {
+            Self::Gemini => gemini::write_embeddings(embeddings),
+            Self::OpenAiChat | Self::OpenAiResponses | Self::OpenAiEmbeddings | Self::AnthropicMessages | Self::BedrockConverse => {
+                openai_embeddings::write_embeddings(embeddings)
+            }
+        }
+    }
+
+    /// The id of a reply of ours to the request of this id, as the dialect's ids look.
+    #[must_use]
+    pub fn reply_id(self, request_id: &str) -> String {
+        match self {
+            Self::OpenAiChat | Self::OpenAiEmbeddings | Self::BedrockConverse => format!("chatcmpl-{request_id}"),
+            Self::OpenAiResponses => format!("resp_{request_id}"),
+            Self::AnthropicMessages => format!("msg_{request_id}"),
+            Self::Gemini => request_id.to_owned(),
         }
     }
 

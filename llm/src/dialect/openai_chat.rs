@@ -10,7 +10,6 @@ mod event;
 mod usage;
 mod write;
 
-pub(crate) use event::read_event;
-pub(in crate::dialect) use usage::read_usage;
-pub use write::{Chunk, DONE, Delta, write_chunk, write_completion, write_usage_chunk};
-pub(crate) use write::{write_error, write_error_event};
+pub(super) use event::read_event;
+pub(super) use usage::read_usage;
+pub(super) use write::{write_completion, write_completion_events, write_error, write_error_event};

@@ -1,38 +1,32 @@
-//! Writing chat completions, their chunks, and errors.
+//! Writing chat completions, whole and streamed, and errors.
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{dialect::to_json, error::ErrorReply, response::Completion, stream::sse, usage::Usage};
+use crate::{
+    dialect::to_json,
+    error::ErrorReply,
+    response::{Completion, Finish},
+    stream::sse,
+    usage::Usage,
+};
 
 /// The event that ends a stream in good order.
-pub const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
-
-/// What all chunks of one stream have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk<'a> {
-    /// Id of the reply.
-    pub id: &'a str,
-    /// Seconds since 1970.
-    pub created: u64,
-    /// The model that answers.
-    pub model: &'a str,
-}
+const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 /// What one chunk brings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delta<'a> {
+enum Piece<'a> {
     /// The first chunk: who speaks.
     Role,
     /// A piece of text.
     Content(&'a str),
     /// The last chunk: why it ended.
-    Finish(&'a str),
+    Finish(&'static str),
 }
 
 /// Writes a whole buffered completion.
 #[must_use]
-pub fn write_completion(completion: &Completion<'_>) -> Bytes {
+pub(in crate::dialect) fn write_completion(completion: &Completion<'_>) -> Bytes {
     to_json(&CompletionBody {
         id: completion.id,
         object: "chat.completion",
@@ -42,27 +36,37 @@ pub fn write_completion(completion: &Completion<'_>) -> Bytes {
             index: 0,
             message: MessageBody { role: "assistant", content: completion.content, refusal: None },
             logprobs: None,
-            finish_reason: completion.finish_reason,
+            finish_reason: reason(completion.finish),
         }],
         usage: UsageBody::from(&completion.usage),
     })
 }
 
-/// Writes one event of a streamed completion.
+/// Writes a streamed completion, one event an element: who speaks, the pieces, why it ended, the usage, the end.
 #[must_use]
-pub fn write_chunk(chunk: &Chunk<'_>, delta: Delta<'_>) -> Bytes {
-    let (delta, finish_reason) = match delta {
-        Delta::Role => (DeltaBody { role: Some("assistant"), content: Some("") }, None),
-        Delta::Content(text) => (DeltaBody { role: None, content: Some(text) }, None),
-        Delta::Finish(reason) => (DeltaBody { role: None, content: None }, Some(reason)),
-    };
-    write_event(chunk, &[ChunkChoice { index: 0, delta, logprobs: None, finish_reason }], None)
+pub(in crate::dialect) fn write_completion_events(completion: &Completion<'_>, pieces: &[&str]) -> Vec<Bytes> {
+    let mut events = vec![write_chunk(completion, Piece::Role)];
+    events.extend(pieces.iter().map(|piece| write_chunk(completion, Piece::Content(piece))));
+    events.push(write_chunk(completion, Piece::Finish(reason(completion.finish))));
+    events.push(write_event(completion, &[], Some(UsageBody::from(&completion.usage))));
+    events.push(DONE);
+    events
 }
 
-/// Writes the event that reports usage: no choices, behind the last of them.
-#[must_use]
-pub fn write_usage_chunk(chunk: &Chunk<'_>, usage: &Usage) -> Bytes {
-    write_event(chunk, &[], Some(UsageBody::from(usage)))
+fn write_chunk(completion: &Completion<'_>, piece: Piece<'_>) -> Bytes {
+    let (delta, finish_reason) = match piece {
+        Piece::Role => (DeltaBody { role: Some("assistant"), content: Some("") }, None),
+        Piece::Content(text) => (DeltaBody { role: None, content: Some(text) }, None),
+        Piece::Finish(reason) => (DeltaBody { role: None, content: None }, Some(reason)),
+    };
+    write_event(completion, &[ChunkChoice { index: 0, delta, logprobs: None, finish_reason }], None)
+}
+
+fn reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+    }
 }
 
 pub(crate) fn write_error(error: &ErrorReply<'_>) -> Bytes {
@@ -73,9 +77,9 @@ pub(crate) fn write_error_event(error: &ErrorReply<'_>) -> Bytes {
     sse::write_data(&write_error(error))
 }
 
-fn write_event(chunk: &Chunk<'_>, choices: &[ChunkChoice<'_>], usage: Option<UsageBody>) -> Bytes {
-    let body = ChunkBody { id: chunk.id, object: "chat.completion.chunk", created: chunk.created, model: chunk.model, choices, usage };
-    sse::write_data(&to_json(&body))
+fn write_event(completion: &Completion<'_>, choices: &[ChunkChoice<'_>], usage: Option<UsageBody>) -> Bytes {
+    let Completion { id, created, model, .. } = *completion;
+    sse::write_data(&to_json(&ChunkBody { id, object: "chat.completion.chunk", created, model, choices, usage }))
 }
 
 #[derive(Serialize)]
