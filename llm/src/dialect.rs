@@ -13,12 +13,13 @@ pub mod openai_responses;
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     error::ErrorReply,
     request::{Addressed, Head, ReadRequestError},
     response::{Completion, EmbeddingRequest, Embeddings},
-    stream::EventReading,
+    stream::{EventReading, sse},
     usage::{ReadUsageError, Usage},
 };
 
@@ -172,6 +173,19 @@ impl Dialect {
 /// Our own plain structures can always be written; should one not, an empty object is still JSON.
 fn to_json(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).map_or(Bytes::from_static(b"{}"), Bytes::from)
+}
+
+/// Adds a member to an object; what is none is left alone.
+fn add(object: &mut Value, name: &str, member: impl Into<Value>) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), member.into());
+    }
+}
+
+/// Writes an event that is named by its `type`.
+fn write_typed_event(event: &Value) -> Bytes {
+    let name = event.get("type").and_then(Value::as_str).unwrap_or_default();
+    sse::write_named(name, &to_json(event))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What every dialect must do: name an error as its SDKs do, and end a stream with it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::{

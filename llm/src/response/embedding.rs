@@ -48,7 +48,7 @@ impl EmbeddingRequest<'_> {
     }
 }
 
-/// A hash of the input (FNV-1a) seeds a generator (SplitMix64), whose numbers are scaled to a vector of length 1.
+/// A hash of the input (`FNV-1a`) seeds a generator (`SplitMix64`), whose numbers are scaled to a vector of length 1.
 fn made_up(input: &[u8], dimensions: u32) -> Vec<f32> {
     let mut state = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     let numbers: Vec<f32> = (0..dimensions).map(|_| next_number(&mut state)).collect();

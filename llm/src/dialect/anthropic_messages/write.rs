@@ -4,9 +4,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    dialect::to_json,
+    dialect::{add, to_json, write_typed_event},
     response::{Completion, Finish},
-    stream::sse,
     usage::Usage,
 };
 
@@ -31,7 +30,7 @@ pub(in crate::dialect) fn write_completion_events(completion: &Completion<'_>, p
         json!({"type": "message_delta", "delta": stop, "usage": usage(&completion.usage)}),
         json!({"type": "message_stop"}),
     ]);
-    events.iter().map(|event| sse::write_named(event["type"].as_str().unwrap_or_default(), &to_json(event))).collect()
+    events.iter().map(write_typed_event).collect()
 }
 
 fn reason(finish: Finish) -> &'static str {
@@ -54,17 +53,18 @@ fn usage(usage: &Usage) -> Value {
     let input = usage.input_tokens.map(|input| input.saturating_sub(cache));
     let mut written = json!({"input_tokens": input, "output_tokens": usage.output_tokens});
     if let Some(read) = usage.cached_input_tokens {
-        written["cache_read_input_tokens"] = json!(read);
+        add(&mut written, "cache_read_input_tokens", read);
     }
     if let Some(creation) = usage.cache_write_tokens {
-        written["cache_creation_input_tokens"] = json!(creation);
+        add(&mut written, "cache_creation_input_tokens", creation);
         if let Some(hour) = usage.cache_write_1h_tokens {
             let minutes = creation.saturating_sub(hour);
-            written["cache_creation"] = json!({"ephemeral_5m_input_tokens": minutes, "ephemeral_1h_input_tokens": hour});
+            let parts = json!({"ephemeral_5m_input_tokens": minutes, "ephemeral_1h_input_tokens": hour});
+            add(&mut written, "cache_creation", parts);
         }
     }
     if let Some(thinking) = usage.reasoning_tokens {
-        written["output_tokens_details"] = json!({"thinking_tokens": thinking});
+        add(&mut written, "output_tokens_details", json!({"thinking_tokens": thinking}));
     }
     written
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    dialect::to_json,
+    dialect::{add, to_json},
     response::{Completion, Finish},
     stream::sse,
     usage::Usage,
@@ -24,11 +24,11 @@ pub(in crate::dialect) fn write_completion_events(completion: &Completion<'_>, p
 fn response(completion: &Completion<'_>, text: &str, ends: bool) -> Value {
     let mut candidate = json!({"content": {"parts": [{"text": text}], "role": "model"}, "index": 0});
     if ends {
-        candidate["finishReason"] = json!(reason(completion.finish));
+        add(&mut candidate, "finishReason", reason(completion.finish));
     }
     let mut response = json!({"candidates": [candidate], "modelVersion": completion.model, "responseId": completion.id});
     if ends {
-        response["usageMetadata"] = usage(&completion.usage);
+        add(&mut response, "usageMetadata", usage(&completion.usage));
     }
     response
 }

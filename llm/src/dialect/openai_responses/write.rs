@@ -7,9 +7,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    dialect::to_json,
+    dialect::{add, to_json, write_typed_event},
     response::{Completion, Finish},
-    stream::sse,
     usage::Usage,
 };
 
@@ -21,9 +20,9 @@ pub(in crate::dialect) fn write_completion_events(completion: &Completion<'_>, p
     let item_id = item_id(completion);
     let begun = response(completion, "in_progress", &json!([]), &Value::Null);
     let place = |mut event: Value| {
-        event["item_id"] = json!(item_id);
-        event["output_index"] = json!(0);
-        event["content_index"] = json!(0);
+        add(&mut event, "item_id", item_id.as_str());
+        add(&mut event, "output_index", 0);
+        add(&mut event, "content_index", 0);
         event
     };
     let empty = json!({"id": item_id, "type": "message", "status": "in_progress", "role": "assistant", "content": []});
@@ -48,8 +47,8 @@ pub(in crate::dialect) fn write_completion_events(completion: &Completion<'_>, p
 }
 
 fn write_event(number: u64, mut event: Value) -> Bytes {
-    event["sequence_number"] = json!(number);
-    sse::write_named(event["type"].as_str().unwrap_or_default(), &to_json(&event))
+    add(&mut event, "sequence_number", number);
+    write_typed_event(&event)
 }
 
 fn item_id(completion: &Completion<'_>) -> String {

@@ -137,3 +137,98 @@ fn names_in_messages_are_cut_short() {
     let error = refusal(&with(&format!("\"mlx:{}\":1", "x".repeat(10_000))));
     assert!(error.to_string().len() < 300);
 }
+
+fn read_as(dialect: Dialect, body: &str) -> Head<'_> {
+    dialect.read_head(body.as_bytes(), Some(Addressed { model: "from-the-path", stream: true })).expect(body)
+}
+
+#[test]
+fn what_the_path_says_goes_before_the_body() {
+    let body = r#"{"model":"models/other","contents":[]}"#;
+    let head = read_as(Dialect::Gemini, body);
+    assert_eq!((&*head.model, head.stream), ("from-the-path", true));
+    let error = Dialect::Gemini.read_head(br#"{"contents":[]}"#, None).unwrap_err();
+    assert_eq!(error.field(), Some("model"));
+}
+
+#[test]
+fn pictures_and_files_are_seen_in_every_dialect() {
+    let anthropic = |part: &str| format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
+    let responses = |item: &str| format!(r#"{{"model":"m","input":[{item}]}}"#);
+    let gemini = |part: &str| format!(r#"{{"contents":[{{"parts":[{part}]}}]}}"#);
+    let cases = [
+        (Dialect::AnthropicMessages, anthropic(r#"{"type":"image","source":{"type":"url","url":"x"}}"#), 1, 0),
+        (Dialect::AnthropicMessages, anthropic(r#"{"type":"tool_result","content":[{"type":"image"},{"type":"image"}]}"#), 2, 0),
+        (Dialect::AnthropicMessages, anthropic(r#"{"type":"document","source":{}}"#), 0, 1),
+        (Dialect::AnthropicMessages, anthropic(r#"{"type":"text","text":"image"},{"type":"tool_use","input":{"image":1}}"#), 0, 0),
+        (Dialect::OpenAiResponses, responses(r#"{"role":"user","content":[{"type":"input_image"},{"type":"input_file"}]}"#), 1, 1),
+        (Dialect::OpenAiResponses, responses(r#"{"type":"function_call_output","output":[{"type":"input_image"}]}"#), 1, 0),
+        (Dialect::OpenAiResponses, responses(r#"{"type":"image_generation_call","result":"AAAA"}"#), 1, 0),
+        (Dialect::Gemini, gemini(r#"{"inlineData":{"mimeType":"IMAGE/png","data":"x"}}"#), 1, 0),
+        (Dialect::Gemini, gemini(r#"{"file_data":{"mime_type":"video/mp4","file_uri":"x"}}"#), 0, 1),
+        (Dialect::Gemini, gemini(r#"{"fileData":{"fileUri":"x"}}"#), 1, 1),
+        (Dialect::Gemini, gemini(r#"{"functionResponse":{"parts":[{"inlineData":{"mimeType":"image/png"}}]}}"#), 1, 0),
+    ];
+    for (dialect, body, images, files) in cases {
+        let sizes = read_as(dialect, &body).sizes;
+        assert_eq!((sizes.images, sizes.files), (images, files), "{body}");
+    }
+}
+
+#[test]
+fn text_can_not_hide_in_a_part_that_calls_itself_a_picture() {
+    let long = "x".repeat(10_000);
+    let parts = [
+        format!(r#"{{"type":"image","text":"{long}"}}"#),
+        format!(r#"{{"type":"image_url","content":"{long}"}}"#),
+        format!(r#"{{"type":"image","document":"{long}"}}"#),
+    ];
+    for part in parts {
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
+        for dialect in [Dialect::OpenAiChat, Dialect::AnthropicMessages] {
+            let sizes = read_as(dialect, &body).sizes;
+            assert!(sizes.images == 1 && sizes.message_bytes - sizes.image_bytes > 10_000, "{part:.40}");
+        }
+    }
+}
+
+#[test]
+fn what_the_provider_adds_to_the_prompt_is_told() {
+    let state = |dialect, member: &str| {
+        let body = format!(r#"{{"model":"m","messages":[],"input":[],"contents":[],{member}}}"#);
+        read_as(dialect, &body).provider_state
+    };
+    assert!(state(Dialect::OpenAiResponses, r#""previous_response_id":"r""#));
+    assert!(state(Dialect::OpenAiResponses, r#""conversation":{"id":"c"}"#));
+    assert!(!state(Dialect::OpenAiResponses, r#""previous_response_id":null"#));
+    assert!(state(Dialect::Gemini, r#""cached_content":"c""#));
+    assert!(state(Dialect::AnthropicMessages, r#""container":"c""#));
+    let body = r#"{"model":"m","input":[{"type":"item_reference","id":"i"}]}"#;
+    assert!(read_as(Dialect::OpenAiResponses, body).provider_state);
+
+    let hosted = |dialect, tools: &str| {
+        let body = format!(r#"{{"model":"m","messages":[],"input":[],"contents":[],"tools":{tools}}}"#);
+        let head = read_as(dialect, &body);
+        (head.has_tools, head.sizes.hosted_tools)
+    };
+    assert_eq!(hosted(Dialect::AnthropicMessages, r#"[{"name":"a"},{"type":"custom"},{"type":"bash_20250124"}]"#), (true, 1));
+    assert_eq!(hosted(Dialect::OpenAiResponses, r#"[{"type":"function"},{"type":"namespace"},{"type":"web_search"}]"#), (true, 1));
+    assert_eq!(hosted(Dialect::Gemini, r#"[{"functionDeclarations":[]},{"googleSearch":{}}]"#), (true, 1));
+    assert_eq!(hosted(Dialect::Gemini, "[]"), (false, 0));
+}
+
+#[test]
+fn the_estimate_counts_what_anthropic_tells_its_models_about_tools() {
+    let plain = r#"{"model":"m","messages":[{"role":"user","content":"hello there, how are you"}]}"#;
+    let with_tools = plain.replace("\"messages\"", "\"tools\":[{\"name\":\"a\"}],\"messages\"");
+    let bound = |body: &str| read_as(Dialect::AnthropicMessages, body).estimate().bound;
+    assert_eq!(bound(&with_tools) - bound(plain), tokens::ANTHROPIC_PREAMBLE + 2 * "[{\"name\":\"a\"}]".len() as u64);
+}
+
+#[test]
+fn an_embedding_has_no_template_and_no_output() {
+    let body = r#"{"model":"m","input":["a","b"]}"#;
+    let head = read_as(Dialect::OpenAiEmbeddings, body);
+    assert!(head.embeds && head.sizes.messages == 0);
+    assert_eq!(head.estimate().bound, "[\"a\",\"b\"]".len() as u64 + tokens::FIXED);
+}

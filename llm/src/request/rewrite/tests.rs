@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::request::{Head, ReadRequestError};
+use crate::request::{Addressed, Head, ReadRequestError};
 
 fn read(body: &[u8]) -> Result<Head<'_>, ReadRequestError> {
     Dialect::OpenAiChat.read_head(body, None)
@@ -87,6 +87,70 @@ fn a_model_name_is_written_as_json() {
     assert_eq!(rewritten(body, &rewrite), r#"{"messages":[],"model" :"a\"b\\c\n" }"#);
 }
 
+fn limited_as(dialect: Dialect, body: &str, tokens: u32) -> String {
+    let addressed = Some(Addressed { model: "m", stream: true });
+    let layout = dialect.read_head(body.as_bytes(), addressed).unwrap().layout;
+    let rewrite = Rewrite { model: Some("new"), force_usage: true, ..limited(tokens, OutputField::MaxTokens) };
+    String::from_utf8(layout.upstream_body(&Bytes::from(body.to_owned()), &rewrite).to_vec()).unwrap()
+}
+
+#[test]
+fn every_dialect_is_limited_by_its_own_member_and_named_by_its_own_model() {
+    let cases = [
+        (Dialect::OpenAiResponses, r#"{"input":"x","model":"m"}"#, r#"{"max_output_tokens":9,"input":"x","model":"new"}"#),
+        (Dialect::OpenAiResponses, r#"{"max_output_tokens":null,"input":"x"}"#, r#"{"max_output_tokens":9,"input":"x"}"#),
+        (Dialect::OpenAiEmbeddings, r#"{"input":"x","model":"m"}"#, r#"{"input":"x","model":"new"}"#),
+        (Dialect::AnthropicMessages, r#"{"model":"m","max_tokens":10,"messages":[]}"#, r#"{"model":"new","max_tokens":9,"messages":[]}"#),
+        (Dialect::AnthropicMessages, r#"{"model":"m","max_tokens":8,"messages":[]}"#, r#"{"model":"new","max_tokens":8,"messages":[]}"#),
+        (Dialect::Gemini, r#"{"contents":[]}"#, r#"{"generationConfig":{"maxOutputTokens":9},"contents":[]}"#),
+        (Dialect::Gemini, r#"{"contents":[],"generationConfig":null}"#, r#"{"contents":[],"generationConfig":{"maxOutputTokens":9}}"#),
+        (
+            Dialect::Gemini,
+            r#"{"contents":[],"generation_config":{ "topK":1}}"#,
+            r#"{"contents":[],"generation_config":{"maxOutputTokens":9, "topK":1}}"#,
+        ),
+        (
+            Dialect::Gemini,
+            r#"{"contents":[],"generationConfig":{"topK":1, "maxOutputTokens" : 10}}"#,
+            r#"{"contents":[],"generationConfig":{"topK":1, "maxOutputTokens" : 9}}"#,
+        ),
+        (Dialect::Gemini, r#"{"model":"models/m","content":{}}"#, r#"{"model":"models/new","content":{}}"#),
+        (Dialect::BedrockConverse, r#"{"messages":[]}"#, r#"{"inferenceConfig":{"maxTokens":9},"messages":[]}"#),
+    ];
+    for (dialect, body, expected) in cases {
+        assert_eq!(limited_as(dialect, body, 9), expected);
+    }
+}
+
+#[test]
+fn a_thinking_budget_stays_below_the_limit_that_contains_it() {
+    let body = |limit: u32, budget: u32| {
+        format!(r#"{{"model":"new","max_tokens":{limit},"thinking":{{"type":"enabled","budget_tokens":{budget}}},"messages":[]}}"#)
+    };
+    let cases = [
+        ((32_000, 31_999), 8_000, (8_000, 6_000)),
+        ((32_000, 31_999), 1_100, (1_100, 1_024)),
+        ((32_000, 4_000), 8_000, (8_000, 4_000)),
+        // Too low for any thinking: the provider's refusal says so.
+        ((32_000, 31_999), 1_024, (1_024, 31_999)),
+    ];
+    for ((limit, budget), tokens, (lowered, left)) in cases {
+        assert_eq!(limited_as(Dialect::AnthropicMessages, &body(limit, budget), tokens), body(lowered, left));
+    }
+}
+
+#[test]
+fn usage_is_forced_in_chat_alone() {
+    let body = r#"{"model":"new","stream":true,"messages":[],"input":"x","contents":[],"max_tokens":1}"#;
+    for dialect in Dialect::ALL {
+        let addressed = Some(Addressed { model: "m", stream: true });
+        let layout = dialect.read_head(body.as_bytes(), addressed).unwrap().layout;
+        let forced = dialect == Dialect::OpenAiChat;
+        assert_eq!(layout.forces_usage(), forced);
+        assert_eq!(layout.edits(body.as_bytes(), &FORCED).is_empty(), !forced);
+    }
+}
+
 /// One member, written with the blanks given.
 fn member(name: &str, value: &Value, blanks: &str) -> String {
     format!("{blanks}{}{blanks}:{blanks}{value}{blanks}", Value::from(name))
@@ -147,5 +211,35 @@ proptest! {
             }
         }
         prop_assert!(read(result.as_bytes()).is_ok());
+    }
+
+    /// R-45 in every dialect: with nothing asked, only our own members go, each with one comma.
+    #[test]
+    fn only_our_members_are_taken_out_of_any_dialect(
+        names in proptest::sample::subsequence(vec!["mlx:trace", "tools", "metadata", "x", "mlx:end_user", "system", "mlx:cache"], 0..=7)
+            .prop_shuffle(),
+        blanks in "[ \n\t]{0,2}", place in 0_usize..8, dialect in proptest::sample::select(Dialect::ALL.to_vec()),
+    ) {
+        let value = |name: &str| match name {
+            "mlx:trace" => json!(true),
+            "mlx:end_user" => json!("e"),
+            "tools" => json!([{"type": "function", "name": "\u{e9},}"}]),
+            _ => json!({}),
+        };
+        let mut texts: Vec<String> = names.iter().map(|name| member(name, &value(name), &blanks)).collect();
+        let prompt = if dialect == Dialect::Gemini { "contents" } else { "messages" };
+        let prompt = if matches!(dialect, Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings) { "input" } else { prompt };
+        texts.insert(place.min(texts.len()), member(prompt, &json!([]), &blanks));
+        let body = format!("{{{}}}", texts.join(","));
+        let addressed = Some(Addressed { model: "m", stream: false });
+        let layout = dialect.read_head(body.as_bytes(), addressed).unwrap().layout;
+        let result = layout.upstream_body(&Bytes::from(body.clone()), &Rewrite::default());
+        let expected: Vec<&str> = texts.iter().filter(|text| !text.contains("mlx:")).map(|text| text.trim()).collect();
+        let kept: String = String::from_utf8(result.to_vec()).unwrap();
+        prop_assert!(serde_json::from_str::<Value>(&kept).is_ok(), "{}", kept);
+        prop_assert!(!kept.contains("mlx:"));
+        let squeezed = |text: &str| text.replace([' ', '\n', '\t'], "");
+        prop_assert_eq!(squeezed(&kept), squeezed(&format!("{{{}}}", expected.join(","))));
+        prop_assert!(expected.iter().all(|text| kept.contains(text)));
     }
 }
