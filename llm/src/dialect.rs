@@ -5,6 +5,7 @@
 
 pub mod openai_chat;
 pub mod openai_models;
+pub mod openai_responses;
 
 use crate::{
     error::ErrorReply,
