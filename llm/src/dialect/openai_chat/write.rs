@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The event that ends a stream in good order.
-const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
+pub(super) const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 /// What one chunk brings.
 enum Piece<'a> {
@@ -141,7 +141,7 @@ struct DeltaBody<'a> {
 
 /// A usage report in OpenAI's members; absent counts are left out.
 #[derive(Serialize)]
-struct UsageBody {
+pub(super) struct UsageBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +181,14 @@ struct OutputDetails {
 impl OutputDetails {
     fn is_empty(&self) -> bool {
         self.reasoning_tokens.or(self.audio_tokens).is_none()
+    }
+}
+
+impl UsageBody {
+    /// Of a report that another dialect may have made without a total, which OpenAI's clients count on.
+    pub(super) fn with_total(usage: &Usage) -> Self {
+        let sum = usage.input_tokens.zip(usage.output_tokens).map(|(input, output)| input.saturating_add(output));
+        Self::from(&Usage { total_tokens: usage.total_tokens.or(sum), ..*usage })
     }
 }
 
