@@ -83,25 +83,25 @@ fn measure_part(cursor: &mut Cursor<'_>, found: &mut Found, levels: u32) -> Resu
         _ => return cursor.value().map(drop),
     }
     let start = cursor.position();
-    let (mut marks, mut inside) = (Marks::default(), Found::default());
+    let (mut marks, image_bytes) = (Marks::default(), found.image_bytes);
     let mut walk = cursor.begin_object()?;
     while let Some(key) = cursor.next_key(&mut walk)? {
         let name = key.key_bytes();
         if holds_parts(&name) {
             marks.text |= cursor.kind()? != Kind::Null;
-            measure_part(cursor, &mut inside, below)?;
+            measure_part(cursor, found, below)?;
             continue;
         }
         let value = cursor.value()?;
         if *name == *b"type" {
             mark(&mut marks, &value.key_bytes());
         } else if *name == *b"model" && levels == LEVELS && value.kind() == Kind::String {
-            inside.models.push(value.range());
+            found.models.push(value.range());
         } else if value.kind() != Kind::Null {
             mark_by_member(&mut marks, &name, &value)?;
         }
     }
-    found.add(inside, marks, length(start, cursor.position()));
+    found.take(marks, image_bytes, length(start, cursor.position()));
     Ok(())
 }
 
@@ -111,16 +111,14 @@ fn holds_parts(name: &[u8]) -> bool {
 }
 
 impl Found {
-    fn add(&mut self, inside: Found, marks: Marks, bytes: u64) {
+    /// Takes a part of `bytes`, before which the pictures had `image_bytes`; a part that is a picture as a whole contains those in it.
+    fn take(&mut self, marks: Marks, image_bytes: u64, bytes: u64) {
         if marks.image && !marks.file && !marks.text {
-            self.image_bytes = self.image_bytes.saturating_add(bytes);
-        } else {
-            self.image_bytes = self.image_bytes.saturating_add(inside.image_bytes);
+            self.image_bytes = image_bytes.saturating_add(bytes);
         }
-        self.images = self.images.saturating_add(u64::from(marks.image)).saturating_add(inside.images);
-        self.files = self.files.saturating_add(u64::from(marks.file)).saturating_add(inside.files);
-        self.reference |= marks.reference || inside.reference;
-        self.models.extend(inside.models);
+        self.images = self.images.saturating_add(u64::from(marks.image));
+        self.files = self.files.saturating_add(u64::from(marks.file));
+        self.reference |= marks.reference;
     }
 }
 
