@@ -3,7 +3,11 @@
 //! The corpus has a folder a case: `expected.json`, what is said, and `<dialect>.json` with `<dialect>.sse`, how the dialect says it. A new
 //! dialect is added to [`DIALECTS`]; its recordings are picked up where they are.
 
-use std::{borrow::Cow, fs, path::PathBuf};
+use std::{
+    borrow::Cow,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,7 +33,7 @@ fn folders(name: &str) -> Vec<PathBuf> {
 }
 
 /// The recordings of a case: dialect, buffered and streamed.
-fn recordings(case: &PathBuf) -> Vec<(Dialect, Vec<u8>, Vec<u8>)> {
+fn recordings(case: &Path) -> Vec<(Dialect, Vec<u8>, Vec<u8>)> {
     let read = |dialect: Dialect, extension| fs::read(case.join(dialect.name()).with_extension(extension));
     let found: Vec<_> =
         DIALECTS.into_iter().filter_map(|dialect| Some((dialect, read(dialect, "json").ok()?, read(dialect, "sse").unwrap()))).collect();
@@ -111,7 +115,7 @@ fn signed(signature: Option<&Signature<'_>>) -> Option<String> {
 }
 
 /// The expectation, with signatures made by `origin`, and without what `via` has no place for.
-fn expected(case: &PathBuf, origin: Dialect, via: Dialect) -> Value {
+fn expected(case: &Path, origin: Dialect, via: Dialect) -> Value {
     let mut expected: Value = serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
     let choices = expected["choices"].as_array_mut().unwrap();
     if via != Dialect::OpenAiChat {
