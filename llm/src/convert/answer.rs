@@ -81,7 +81,7 @@ pub enum ReadAnswerError {
     },
 }
 
-/// So that answers are taken apart with the same [`super::Members`] as requests.
+/// So that answers are taken apart with the same reader of members as requests.
 impl From<ReadRequestError> for ReadAnswerError {
     fn from(error: ReadRequestError) -> Self {
         match error {

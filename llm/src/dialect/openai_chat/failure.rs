@@ -7,7 +7,7 @@ use crate::convert::{Members, text_of};
 /// The kind and the message of an error reply; `None` where it is none in a known shape.
 ///
 /// Known are OpenAI's `{"error":{"message","type","code"}}`, the same flat (older vLLM), `{"error":"…"}` (Ollama), and
-/// `{"detail":"…"}` (whatever FastAPI says before the server gets to speak).
+/// `{"detail":"…"}` (what `FastAPI` says before the server gets to speak).
 pub(crate) fn read_error(body: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     let mut body = Members::read("", body).ok()?;
     if let Some(error) = body.take("error") {

@@ -147,10 +147,10 @@ impl Progress {
 
     /// The number of the open block of this kind; begins one where another or none is open.
     fn open(&mut self, kind: Kind, out: &mut Vec<Delta<'_>>) -> u32 {
-        if let Some((block, open)) = self.open {
-            if open == kind {
-                return block;
-            }
+        if let Some((block, open)) = self.open
+            && open == kind
+        {
+            return block;
         }
         self.close_all(out);
         let block = self.begin(

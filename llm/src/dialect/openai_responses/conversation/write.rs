@@ -140,15 +140,15 @@ fn write_image(image: &Image<'_>, list: &mut Array<'_>, dropped: &mut Dropped) {
 
 fn write_media(media: &Media<'_>, list: &mut Array<'_>, dropped: &mut Dropped) {
     note_cache(media.cache.is_some(), dropped);
-    if let ImageSource::Inline { media_type, data } = &media.source {
-        if let Some(format) = media_type.strip_prefix("audio/") {
-            list.object(|item| {
-                item.member("type", "input_audio").object("input_audio", |audio| {
-                    audio.member("data", &**data).member("format", if format == "mpeg" { "mp3" } else { format });
-                });
+    if let ImageSource::Inline { media_type, data } = &media.source
+        && let Some(format) = media_type.strip_prefix("audio/")
+    {
+        list.object(|item| {
+            item.member("type", "input_audio").object("input_audio", |audio| {
+                audio.member("data", &**data).member("format", if format == "mpeg" { "mp3" } else { format });
             });
-            return;
-        }
+        });
+        return;
     }
     list.object(|item| {
         item.member("type", "input_file");
