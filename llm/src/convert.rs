@@ -22,6 +22,7 @@ pub use conversation::{
     Conversation, Effort, Format, Image, ImageSource, Json, Media, Part, Reasoning, Role, Sampling, Schema, Signature, Tool, ToolCall,
     ToolChoice, ToolResult, Turn,
 };
+pub(crate) use delta::take_over;
 pub use delta::{Block, Delta};
 pub use dropped::Dropped;
 pub(crate) use members::{Members, text_of};

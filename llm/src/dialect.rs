@@ -3,6 +3,8 @@
 //! Everything that differs between formats is behind [`Dialect`]: how usage is reported, what a stream's events mean, how an
 //! error looks. Adding a format is a file, a variant, and the arms that the compiler then asks for.
 
+pub mod anthropic_messages;
+pub mod bedrock_converse;
 pub mod openai_chat;
 pub mod openai_models;
 
