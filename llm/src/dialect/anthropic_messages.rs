@@ -9,7 +9,7 @@
 //! field, in a thinking block of its own behind the call.
 
 pub(super) mod answer;
-mod block;
+pub(in crate::dialect) mod block;
 pub(super) mod conversation;
 pub(super) mod count;
 pub(super) mod deltas;

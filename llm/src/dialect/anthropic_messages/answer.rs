@@ -1,7 +1,7 @@
 //! Whole answers: `read` and `write`, with `consumption` for usage and `finish` for why an answer ended.
 
-pub(super) mod consumption;
-pub(super) mod finish;
+pub(in crate::dialect) mod consumption;
+pub(in crate::dialect) mod finish;
 mod read;
 mod write;
 

@@ -18,7 +18,8 @@ use crate::{
 
 mod body;
 
-pub(super) use body::{BlockBody, InputBody, SourceBody};
+pub(in crate::dialect) use body::InputBody;
+pub(super) use body::{BlockBody, SourceBody};
 
 /// Members without a place in the middle, by name.
 pub(super) type Others<'a> = Vec<(Cow<'a, str>, Json<'a>)>;

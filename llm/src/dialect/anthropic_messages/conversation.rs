@@ -5,10 +5,11 @@
 
 pub(in crate::dialect) mod generation;
 pub(in crate::dialect) mod ids;
-mod messages;
+pub(in crate::dialect) mod messages;
 mod read;
+pub(in crate::dialect) mod sampling;
 pub(in crate::dialect) mod thinking;
-mod tools;
+pub(in crate::dialect) mod tools;
 mod write;
 
 pub(crate) use read::read_conversation;

@@ -11,6 +11,7 @@ use super::super::to_json;
 use super::{
     generation::Generation,
     messages::{MessageBody, Messages},
+    sampling::Drawn,
     thinking::{ThinkingBody, ThinkingPlan},
     tools::{Calling, ChoiceBody, ToolBody},
 };
@@ -114,45 +115,6 @@ fn write_format<'a>(format: &'a Format<'_>, keeps_to_schemas: bool, dropped: &mu
             None
         }
     }
-}
-
-/// How tokens are drawn, as far as the model lets itself be told.
-#[derive(Debug, Default)]
-struct Drawn<'a> {
-    temperature: Option<&'a RawValue>,
-    top_p: Option<&'a RawValue>,
-    top_k: Option<&'a RawValue>,
-}
-
-impl<'a> Drawn<'a> {
-    /// A thinking model and the newest ones take nothing. `temperature` goes to 1 here and to 2 elsewhere: what is beyond becomes 1,
-    /// and is named. Where both are given, `top_p` gives way to `temperature`, for several models refuse to be told both.
-    fn of(sampling: &'a Sampling<'_>, generation: Generation, plan: ThinkingPlan, dropped: &mut Dropped) -> Self {
-        let mut drawn =
-            Self { temperature: sampling.temperature.as_deref(), top_p: sampling.top_p.as_deref(), top_k: sampling.top_k.as_deref() };
-        if generation.refuses_sampling() || plan.is_on() {
-            let given = [("temperature", drawn.temperature), ("top_p", drawn.top_p), ("top_k", drawn.top_k)];
-            given.iter().filter(|(_, value)| value.is_some_and(|value| !is_one(value))).for_each(|(name, _)| dropped.note(*name));
-            return Self::default();
-        }
-        if drawn.temperature.is_some_and(is_above_one) {
-            dropped.note("temperature");
-            drawn.temperature = serde_json::from_str("1").ok();
-        }
-        if drawn.temperature.is_some() && drawn.top_p.take().is_some_and(|top_p| !is_one(top_p)) {
-            dropped.note("top_p");
-        }
-        drawn
-    }
-}
-
-/// The default of `temperature` and of `top_p`: leaving it out changes nothing.
-fn is_one(number: &RawValue) -> bool {
-    matches!(number.get(), "1" | "1.0")
-}
-
-fn is_above_one(number: &RawValue) -> bool {
-    number.get().parse::<f64>().is_ok_and(|number| number > 1.0)
 }
 
 #[derive(Serialize)]
