@@ -38,7 +38,7 @@ impl<'a> ErrorBody<'a> {
 }
 
 /// The class for a kind of error of whatever dialect. Clients decide by it whether to try again, so a class that they don't know
-/// becomes [`API_ERROR`]. Table: those of this dialect, then OpenAI's, Google's and Amazon's.
+/// becomes [`API_ERROR`]. Table: those of this dialect, then OpenAI's, Google's and Amazon's (capitalised in answers, not in streams).
 fn class(kind: &str) -> &str {
     match kind {
         "invalid_request_error"
@@ -53,15 +53,25 @@ fn class(kind: &str) -> &str {
         | "billing_error"
         | "budget_exceeded"
         | "policy_denied" => kind,
-        "invalid_request" | "invalid_prompt" | "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "validationException" => {
-            "invalid_request_error"
-        }
+        "invalid_request"
+        | "invalid_prompt"
+        | "INVALID_ARGUMENT"
+        | "FAILED_PRECONDITION"
+        | "validationException"
+        | "ValidationException" => "invalid_request_error",
         "UNAUTHENTICATED" | "invalid_api_key" => "authentication_error",
-        "PERMISSION_DENIED" | "accessDeniedException" => "permission_error",
-        "NOT_FOUND" | "resourceNotFoundException" => "not_found_error",
-        "rate_limit_exceeded" | "requests" | "tokens" | "RESOURCE_EXHAUSTED" | "throttlingException" => "rate_limit_error",
-        "DEADLINE_EXCEEDED" | "modelTimeoutException" | "timeout" => "timeout_error",
-        "UNAVAILABLE" | "serviceUnavailableException" | "modelNotReadyException" | "overloaded" => "overloaded_error",
+        "PERMISSION_DENIED" | "accessDeniedException" | "AccessDeniedException" => "permission_error",
+        "NOT_FOUND" | "resourceNotFoundException" | "ResourceNotFoundException" => "not_found_error",
+        "rate_limit_exceeded" | "requests" | "tokens" | "RESOURCE_EXHAUSTED" | "throttlingException" | "ThrottlingException" => {
+            "rate_limit_error"
+        }
+        "DEADLINE_EXCEEDED" | "modelTimeoutException" | "ModelTimeoutException" | "timeout" => "timeout_error",
+        "UNAVAILABLE"
+        | "serviceUnavailableException"
+        | "ServiceUnavailableException"
+        | "modelNotReadyException"
+        | "ModelNotReadyException"
+        | "overloaded" => "overloaded_error",
         _ => API_ERROR,
     }
 }
@@ -86,6 +96,7 @@ mod tests {
             ("overloaded_error", "overloaded_error"),
             ("rate_limit_exceeded", "rate_limit_error"),
             ("throttlingException", "rate_limit_error"),
+            ("ValidationException", "invalid_request_error"),
             ("UNAVAILABLE", "overloaded_error"),
             ("server_error", "api_error"),
             ("", "api_error"),

@@ -24,7 +24,7 @@ pub(in crate::dialect) fn events(stream: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> 
     whole
 }
 
-/// What a reader makes of these events, printed.
+/// What a reader makes of these events.
 pub(in crate::dialect) fn read_all<R>(events: &[Vec<u8>], mut read: R) -> Vec<Delta<'_>>
 where
     R: for<'e> FnMut(&Event<'e>, &mut Vec<Delta<'e>>),

@@ -191,9 +191,9 @@ impl Pending {
         }
         let text = std::mem::take(&mut self.text);
         let delta = match &self.kind {
-            Block::ToolCall { .. } => BlockDelta::InputJsonDelta { partial_json: &text },
-            Block::Thinking => BlockDelta::ThinkingDelta { thinking: &text },
-            Block::Text | Block::Refusal => BlockDelta::TextDelta { text: &text },
+            Block::ToolCall { .. } => BlockDelta::Input { partial_json: &text },
+            Block::Thinking => BlockDelta::Thinking { thinking: &text },
+            Block::Text | Block::Refusal => BlockDelta::Text { text: &text },
         };
         event(out, "content_block_delta", &EventBody::ContentBlockDelta { index, delta });
     }
@@ -204,7 +204,7 @@ impl Pending {
         match (&self.kind, &self.signature) {
             (Block::Thinking, Some(signature)) if self.shown => {
                 let signature = signature.written_in(Dialect::AnthropicMessages);
-                let delta = BlockDelta::SignatureDelta { signature: &signature };
+                let delta = BlockDelta::Signature { signature: &signature };
                 event(out, "content_block_delta", &EventBody::ContentBlockDelta { index, delta });
                 stop(index, out);
                 next
@@ -232,7 +232,7 @@ fn whole(block: BlockBody<'_>, index: u32, out: &mut Vec<u8>) -> u32 {
     };
     event(out, "content_block_start", &EventBody::ContentBlockStart { index, content_block });
     if let Some(signature) = signature {
-        let delta = BlockDelta::SignatureDelta { signature: &signature };
+        let delta = BlockDelta::Signature { signature: &signature };
         event(out, "content_block_delta", &EventBody::ContentBlockDelta { index, delta });
     }
     stop(index, out);
