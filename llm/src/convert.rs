@@ -17,7 +17,7 @@ mod delta;
 mod dropped;
 mod members;
 
-pub use answer::{Answer, Choice, FinishReason};
+pub use answer::{Answer, Choice, FinishReason, ReadAnswerError, Stamp};
 pub use conversation::{
     Conversation, Effort, Format, Image, ImageSource, Json, Media, Part, Reasoning, Role, Sampling, Schema, Signature, Tool, ToolCall,
     ToolChoice, ToolResult, Turn,

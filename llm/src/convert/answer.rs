@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::conversation::{Json, Part};
-use crate::usage::Usage;
+use crate::{json::SyntaxError, request::ReadRequestError, usage::Usage};
 
 /// A completion.
 #[derive(Debug, Clone)]
@@ -52,4 +52,44 @@ pub enum FinishReason {
     Pause,
     /// Something this version has no word for: treated as an end the caller must look at.
     Other,
+}
+
+/// How the caller shall see an answer: under our id, and by the model's name that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp<'a> {
+    /// Id of the answer; a writer puts its dialect's prefix before it where clients look for one.
+    pub id: &'a str,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The model as the caller asked for it.
+    pub model: &'a str,
+}
+
+/// Why a provider's answer can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadAnswerError {
+    /// It is not JSON.
+    #[error("the answer is not valid JSON: {0}")]
+    Syntax(#[from] SyntaxError),
+    /// A member that is not what it must be.
+    #[error("`{field}` of the answer must be {expected}")]
+    WrongType {
+        /// Dotted name; empty for the answer itself.
+        field: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+/// So that answers are taken apart with the same [`super::Members`] as requests.
+impl From<ReadRequestError> for ReadAnswerError {
+    fn from(error: ReadRequestError) -> Self {
+        match error {
+            ReadRequestError::Syntax(syntax) => Self::Syntax(syntax),
+            ReadRequestError::NotAnObject => Self::WrongType { field: String::new(), expected: "an object" },
+            ReadRequestError::WrongType { field, expected } => Self::WrongType { field, expected },
+            ReadRequestError::Duplicate { field } => Self::WrongType { field, expected: "given once" },
+            other => Self::WrongType { field: other.field().unwrap_or_default().to_owned(), expected: "as the dialect has it" },
+        }
+    }
 }
