@@ -3,6 +3,7 @@
 //! Everything that differs between formats is behind [`Dialect`]: how usage is reported, what a stream's events mean, how an
 //! error looks. Adding a format is a file, a variant, and the arms that the compiler then asks for.
 
+pub mod gemini;
 pub mod openai_chat;
 pub mod openai_models;
 
