@@ -6,6 +6,7 @@
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_models;
+pub mod openai_responses;
 
 use crate::{
     error::ErrorReply,

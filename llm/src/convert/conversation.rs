@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::Dropped;
 use crate::dialect::Dialect;
 
 /// JSON as it was written.
@@ -45,9 +46,43 @@ pub struct Conversation<'a> {
     pub stream: bool,
     /// Whether the caller asked for the usage of a stream (where that is a choice).
     pub include_usage: bool,
+    /// The dialect it was read from; set by [`super::request`], so that dialects of one family may share members.
+    pub origin: Option<Dialect>,
+    /// The member by which the request builds on what the provider keeps (`previous_response_id`): nobody else has that, so the
+    /// request can't be converted without losing what was said before.
+    pub state: Option<&'static str>,
     /// Members that have no place in the middle, in order, by their dotted names. A writer of the same dialect may take them as they
     /// are; every other one names them as dropped.
     pub others: Vec<(Cow<'a, str>, Json<'a>)>,
+}
+
+impl Conversation<'_> {
+    /// Takes out what lies in files at the provider that `origin` speaks of: another provider's ids mean nothing.
+    pub(super) fn forget_files(&mut self, dropped: &mut Dropped) {
+        let turns = self.turns.iter_mut().map(|turn| &mut turn.parts);
+        for parts in turns.chain([&mut self.system]) {
+            forget_files(parts, dropped);
+        }
+    }
+}
+
+fn forget_files(parts: &mut Vec<Part<'_>>, dropped: &mut Dropped) {
+    parts.retain_mut(|part| {
+        let source = match part {
+            Part::Image(image) => &image.source,
+            Part::Media(media) => &media.source,
+            Part::ToolResult(result) => {
+                forget_files(&mut result.parts, dropped);
+                return true;
+            }
+            _ => return true,
+        };
+        let keeps = !matches!(source, ImageSource::File(_));
+        if !keeps {
+            dropped.note("file_id");
+        }
+        keeps
+    });
 }
 
 /// Who speaks.
@@ -175,6 +210,34 @@ pub enum ImageSource<'a> {
     },
     /// Uploaded to the provider before; the id is the provider's own.
     File(Cow<'a, str>),
+}
+
+impl<'a> ImageSource<'a> {
+    /// Takes a data URL apart; any other stays an address.
+    #[must_use]
+    pub fn from_url(url: Cow<'a, str>) -> Self {
+        let split = |url: &'a str| url.strip_prefix("data:")?.split_once(";base64,");
+        match &url {
+            Cow::Borrowed(text) => match split(text) {
+                Some((media_type, data)) => Self::Inline { media_type: media_type.into(), data: data.into() },
+                None => Self::Url(url),
+            },
+            Cow::Owned(text) => match text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+                Some((media_type, data)) => Self::Inline { media_type: media_type.to_owned().into(), data: data.to_owned().into() },
+                None => Self::Url(url),
+            },
+        }
+    }
+
+    /// As a URL; `None` for what was uploaded before.
+    #[must_use]
+    pub fn url(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Url(url) => Some(Cow::Borrowed(url)),
+            Self::Inline { media_type, data } => Some(Cow::Owned(format!("data:{media_type};base64,{data}"))),
+            Self::File(_) => None,
+        }
+    }
 }
 
 /// A file or a sound.
@@ -327,4 +390,43 @@ pub enum Effort {
     High,
     /// `xhigh` and `max`
     Highest,
+}
+
+impl Effort {
+    const NAMED: [(Self, &'static str); 7] = [
+        (Self::None, "none"),
+        (Self::Minimal, "minimal"),
+        (Self::Low, "low"),
+        (Self::Medium, "medium"),
+        (Self::High, "high"),
+        (Self::Highest, "xhigh"),
+        (Self::Highest, "max"),
+    ];
+
+    /// The effort of this name in OpenAI's or Anthropic's words.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMED.into_iter().find_map(|(effort, known)| (known == name).then_some(effort))
+    }
+
+    /// Its name in OpenAI's words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMED.into_iter().find_map(|(effort, name)| (effort == self).then_some(name)).unwrap_or("medium")
+    }
+}
+
+impl Reasoning {
+    /// The effort in words; where only a budget was given, the word whose usual budget is nearest.
+    #[must_use]
+    pub fn effort_in_words(&self) -> Option<Effort> {
+        self.effort.or_else(|| {
+            self.budget_tokens.map(|tokens| match tokens {
+                0 => Effort::None,
+                1..=4_095 => Effort::Low,
+                4_096..=16_383 => Effort::Medium,
+                _ => Effort::High,
+            })
+        })
+    }
 }

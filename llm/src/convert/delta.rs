@@ -105,3 +105,18 @@ pub enum Block<'a> {
         name: Cow<'a, str>,
     },
 }
+
+/// Takes a later report over: what it says counts, what it leaves out stays as it was said before.
+pub(crate) fn take_over(usage: &mut Option<Usage>, later: &Usage) {
+    let before = usage.unwrap_or_default();
+    *usage = Some(Usage {
+        input_tokens: later.input_tokens.or(before.input_tokens),
+        cached_input_tokens: later.cached_input_tokens.or(before.cached_input_tokens),
+        cache_write_tokens: later.cache_write_tokens.or(before.cache_write_tokens),
+        input_audio_tokens: later.input_audio_tokens.or(before.input_audio_tokens),
+        output_tokens: later.output_tokens.or(before.output_tokens),
+        reasoning_tokens: later.reasoning_tokens.or(before.reasoning_tokens),
+        output_audio_tokens: later.output_audio_tokens.or(before.output_audio_tokens),
+        total_tokens: later.total_tokens.or(before.total_tokens),
+    });
+}

@@ -1,19 +1,27 @@
 //! OpenAI chat completions: `POST /v1/chat/completions`, as OpenAI and the many compatible servers speak it.
 //!
 //! `head` reads a request in one pass, `rewrite` makes the upstream's body out of it, `usage` and `event` read what comes back,
-//! `write` makes replies of our own.
+//! `write` makes replies of our own. `conversation`, `answer`, `deltas` and `failure` read and write for conversion.
 //!
 //! Known differences between servers that are taken as they come: usage in the chunk that also has choices, in a chunk
 //! of its own, in every chunk (the last one counts); cached tokens by all the names in use;
 //! `[DONE]` left out; errors as an event in a stream that answered 200.
 
+mod answer;
+mod conversation;
+mod deltas;
 mod event;
+mod failure;
 mod head;
 mod rewrite;
 mod usage;
 mod write;
 
+pub(crate) use answer::{read_answer, write_answer};
+pub(crate) use conversation::{read_conversation, shared_with_responses, write_conversation};
+pub(crate) use deltas::{DeltaReader, DeltaWriter};
 pub(crate) use event::read_event;
+pub(crate) use failure::read_error;
 pub use head::{ChatHead, Layout};
 pub use rewrite::{OutputField, OutputLimit, Rewrite};
 pub use usage::read_usage;

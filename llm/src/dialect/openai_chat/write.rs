@@ -142,7 +142,7 @@ struct DeltaBody<'a> {
 
 /// A usage report in OpenAI's members; absent counts are left out.
 #[derive(Serialize)]
-struct UsageBody {
+pub(super) struct UsageBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,6 +182,14 @@ struct OutputDetails {
 impl OutputDetails {
     fn is_empty(&self) -> bool {
         self.reasoning_tokens.or(self.audio_tokens).is_none()
+    }
+}
+
+impl UsageBody {
+    /// Of a report that another dialect may have made without a total, which OpenAI's clients count on.
+    pub(super) fn with_total(usage: &Usage) -> Self {
+        let sum = usage.input_tokens.zip(usage.output_tokens).map(|(input, output)| input.saturating_add(output));
+        Self::from(&Usage { total_tokens: usage.total_tokens.or(sum), ..*usage })
     }
 }
 
