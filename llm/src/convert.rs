@@ -17,8 +17,10 @@ mod delta;
 #[cfg(test)]
 mod differential;
 mod dropped;
+pub mod embeddings;
 mod members;
 mod stream;
+pub mod token_count;
 pub(crate) mod writing;
 
 use std::borrow::Cow;

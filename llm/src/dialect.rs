@@ -5,6 +5,7 @@
 
 pub mod gemini;
 pub mod openai_chat;
+pub mod openai_embeddings;
 pub mod openai_models;
 pub mod openai_responses;
 

@@ -10,11 +10,12 @@ mod answer;
 mod content;
 mod conversation;
 mod deltas;
+pub(crate) mod embeddings;
 mod fields;
 mod generation;
 mod schema;
 mod tools;
 
 pub(crate) use answer::{read_answer, read_error, write_answer};
-pub(crate) use conversation::{read_conversation, write_conversation};
+pub(crate) use conversation::{read_conversation, read_counted, write_conversation};
 pub(crate) use deltas::{DeltaReader, DeltaWriter, Framing};

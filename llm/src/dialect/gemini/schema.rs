@@ -1,4 +1,4 @@
-//! Gemini's own schemas (a part of OpenAPI's, with types in capitals) written as JSON schema.
+//! Gemini's own schemas (a part of `OpenAPI`'s, with types in capitals) written as JSON schema.
 //!
 //! Promises: numbers, texts and the order of properties stay as written; a keyword that JSON schema has too is kept, one that it has not
 //! (`nullable`, `propertyOrdering`, `example`) is said in its words or left out. A schema that is JSON schema already comes out the same

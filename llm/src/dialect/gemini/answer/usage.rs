@@ -1,5 +1,5 @@
 //! `usageMetadata`. Thoughts are counted beside the candidates and cached input within the prompt; what tools of Google's put in is
-//! input beside the prompt.
+//! input beside the prompt. Zeros are left out, as Google's JSON does; the total tells them from what is not known.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,20 +14,19 @@ pub(super) fn read_usage(mut report: Fields<'_>) -> Usage {
     let (candidates, thoughts) = (count("candidatesTokenCount"), count("thoughtsTokenCount"));
     let cached = count("cachedContentTokenCount");
     let total = count("totalTokenCount");
+    let input_tokens = prompt.or(tools).map(|_| prompt.unwrap_or(0).saturating_add(tools.unwrap_or(0)));
+    let rest = input_tokens.unwrap_or(0).saturating_add(thoughts.unwrap_or(0));
+    let spoken = candidates.or_else(|| (total == Some(rest)).then_some(0));
     Usage {
-        input_tokens: sum(prompt, tools),
+        input_tokens,
         cached_input_tokens: cached,
         cache_write_tokens: None,
         input_audio_tokens: read_sound(&mut report, "promptTokensDetails"),
-        output_tokens: sum(candidates, thoughts),
+        output_tokens: spoken.map(|spoken| spoken.saturating_add(thoughts.unwrap_or(0))),
         reasoning_tokens: thoughts,
         output_audio_tokens: read_sound(&mut report, "candidatesTokensDetails"),
         total_tokens: total,
     }
-}
-
-fn sum(left: Option<u64>, right: Option<u64>) -> Option<u64> {
-    left.map_or(right, |left| Some(left.saturating_add(right.unwrap_or(0))))
 }
 
 fn read_sound(report: &mut Fields<'_>, name: &str) -> Option<u64> {
@@ -119,11 +118,9 @@ mod tests {
     #[test]
     fn absent_stays_absent_and_zero_stays_zero() {
         assert_eq!(read("{}"), Usage::default());
-        let zero = read(r#"{"promptTokenCount":0,"thoughtsTokenCount":0}"#);
-        assert_eq!(
-            (zero.input_tokens, zero.cached_input_tokens, zero.output_tokens, zero.reasoning_tokens),
-            (Some(0), None, Some(0), Some(0))
-        );
+        let zero = read(r#"{"promptTokenCount":9,"thoughtsTokenCount":0,"totalTokenCount":9}"#);
+        assert_eq!((zero.cached_input_tokens, zero.output_tokens, zero.reasoning_tokens), (None, Some(0), Some(0)));
+        assert_eq!(read(r#"{"promptTokenCount":9}"#).output_tokens, None);
     }
 
     #[test]

@@ -42,6 +42,16 @@ pub(crate) fn read_conversation(body: &[u8]) -> Result<Conversation<'_>, ReadReq
     Ok(conversation)
 }
 
+/// Reads what tokens are to be counted of (`countTokens`): contents alone, or a whole request with its instructions and tools.
+pub(crate) fn read_counted(body: &[u8]) -> Result<Conversation<'_>, ReadRequestError> {
+    let mut fields = Fields::read_body(body)?;
+    let Some(request) = fields.take("generateContentRequest")? else { return read_conversation(body) };
+    if fields.take("contents")?.is_some() {
+        return Err(fields.wrong("contents", "left out where `generateContentRequest` is given"));
+    }
+    read_conversation(request.get().as_bytes())
+}
+
 /// `function` is how older clients give results.
 fn read_role(content: &mut Fields<'_>) -> Result<Role, ReadRequestError> {
     match content.text("role")?.as_deref() {

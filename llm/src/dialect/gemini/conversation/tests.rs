@@ -147,8 +147,6 @@ fn signatures_go_back_to_gemini_only_and_to_the_part_they_came_with() {
     let function = json!({"id": "x", "name": "get_weather", "args": {"city": "Rom"}});
     for (parts, expected, expected_dropped) in [
         (vec![call("x", Some(own("S")))], json!([{"functionCall": function, "thoughtSignature": "S"}]), ""),
-        // Callers whose calls have no place for a signature bring it as a thought without words before the call.
-        (vec![thinking("", Some(own("S"))), call("x", None)], json!([{"functionCall": function, "thoughtSignature": "S"}]), ""),
         (vec![text("42"), thinking("", Some(own("S")))], json!([{"text": "42", "thoughtSignature": "S"}]), ""),
         (vec![thinking("", Some(own("S")))], json!([{"text": "", "thoughtSignature": "S"}]), ""),
         (vec![thinking("hm", Some(own("S")))], json!([{"text": "hm", "thought": true, "thoughtSignature": "S"}]), ""),
@@ -194,7 +192,7 @@ fn what_gemini_has_no_place_for_is_named() {
         ..Conversation::default()
     };
     let (body, dropped) = write(&conversation);
-    let expected = "cache_control,content.item_reference,file_id,image.detail,logit_bias,parallel_tool_calls,stop,tools.web_search,user";
+    let expected = "cache_control,file_id,image.detail,item_reference,logit_bias,parallel_tool_calls,stop,tools.web_search,user";
     assert_eq!(dropped, expected);
     let expected = json!({
         "contents": [{"role": "user", "parts": [{"fileData": {"mimeType": "image/webp", "fileUri": "https://example.com/a.webp?x=1"}}]}],
@@ -230,4 +228,15 @@ fn what_is_unknown_is_kept_by_name_and_what_is_wrong_is_refused_by_name() {
     ] {
         assert_eq!(read_conversation(body.as_bytes()).unwrap_err().to_string(), expected);
     }
+}
+
+#[test]
+fn tokens_are_counted_of_contents_alone_or_of_a_whole_request() {
+    let alone = read_counted(br#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#).unwrap();
+    assert_eq!((alone.turns.len(), alone.system.len()), (1, 0));
+    let whole = br#"{"generateContentRequest":{"model":"models/x","contents":[{"parts":[{"text":"Hi"}]}],"systemInstruction":{"parts":[{"text":"S"}]}}}"#;
+    let whole = read_counted(whole).unwrap();
+    assert_eq!((whole.turns.len(), whole.system.len()), (1, 1));
+    let both = read_counted(br#"{"contents":[],"generate_content_request":{}}"#).unwrap_err();
+    assert_eq!(both.to_string(), "`contents` must be left out where `generateContentRequest` is given");
 }

@@ -14,7 +14,7 @@ use super::super::{
     tools::{ToolBody, ToolConfigBody, write_tools},
 };
 use crate::{
-    convert::{Conversation, Dropped, Image, ImageSource, Media, Members, Part, Role, Signature, ToolCall, ToolResult, Turn},
+    convert::{Conversation, Dropped, Image, ImageSource, Media, Part, Role, Signature, ToolCall, ToolResult, Turn},
     dialect::Dialect,
 };
 
@@ -138,9 +138,7 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
     }
 
     fn result(&mut self, result: &'a ToolResult<'_>, results: &mut Vec<PartBody<'a>>, shown: &mut Vec<PartBody<'a>>) {
-        if result.cache.is_some() {
-            self.dropped.note("cache_control");
-        }
+        self.note_cache(result.cache.is_some());
         let mut texts = Vec::new();
         for part in &result.parts {
             match part {
@@ -155,44 +153,35 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
 
     fn model(&mut self, parts: &'a [Part<'_>]) {
         let mut said: Vec<PartBody<'a>> = Vec::new();
-        let mut unattached: Option<&'a Signature<'_>> = None;
         let mut calls = 0_u32;
         for part in parts {
             match part {
                 Part::Thinking { text, signature: Some(signature) } if text.is_empty() && signature.origin == Dialect::Gemini => {
-                    attach(&mut said, unattached.replace(signature));
+                    sign_text(signature, &mut said);
                 }
                 Part::ToolCall(call) => {
-                    let carried = if call.signature.is_none() { unattached.take() } else { None };
-                    attach(&mut said, unattached.take());
-                    said.push(self.call(call, carried, calls == 0));
+                    said.push(self.call(call, calls == 0));
                     calls = calls.saturating_add(1);
                 }
-                part => {
-                    attach(&mut said, unattached.take());
-                    said.extend(self.simple_part(part));
-                }
+                part => said.extend(self.simple_part(part)),
             }
         }
-        attach(&mut said, unattached);
         if !said.is_empty() {
             let follows = self.contents.last().is_some_and(|last| last.role == Some("model"));
             self.add("model", said, follows);
         }
     }
 
-    fn call(&mut self, call: &'a ToolCall<'_>, carried: Option<&'a Signature<'_>>, first: bool) -> PartBody<'a> {
-        if call.cache.is_some() {
-            self.dropped.note("cache_control");
-        }
-        let own = call.signature.as_ref().or(carried);
-        let signature = own.filter(|signature| signature.origin == Dialect::Gemini).map(|signature| Cow::Borrowed(&*signature.value));
-        if own.is_some() && signature.is_none() {
+    fn call(&mut self, call: &'a ToolCall<'_>, first: bool) -> PartBody<'a> {
+        self.note_cache(call.cache.is_some());
+        let own = call.signature.as_ref().filter(|signature| signature.origin == Dialect::Gemini);
+        if call.signature.is_some() && own.is_none() {
             self.dropped.note("tool_calls.signature");
         }
-        let excused = (first && self.demands_signatures).then_some(Cow::Borrowed(NO_SIGNATURE));
+        let excused = (first && self.demands_signatures).then_some(NO_SIGNATURE);
+        let thought_signature = own.map(|signature| &*signature.value).or(excused).map(Cow::Borrowed);
         let body = CallBody { id: Cow::Borrowed(&call.id), name: Cow::Borrowed(&call.name), args: arguments_object(&call.arguments) };
-        SaidBody { function_call: Some(body), thought_signature: signature.or(excused), ..SaidBody::default() }.into()
+        SaidBody { function_call: Some(body), thought_signature, ..SaidBody::default() }.into()
     }
 
     /// A part that stands for itself; empty texts are refused by the API and left out.
@@ -220,12 +209,11 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
             Part::Thinking { text, signature } => self.thinking(text, signature.as_ref()),
             Part::Opaque { dialect: Dialect::Gemini, json } => Some(PartBody::Opaque(json)),
             Part::Opaque { json, .. } => {
-                let kind = Members::read("content", json.get().as_bytes()).ok().and_then(|mut members| members.text("type").ok()?);
-                self.dropped.note(format!("content.{}", kind.as_deref().unwrap_or("unknown")));
+                self.dropped.note_part(json);
                 None
             }
             Part::ToolCall(_) | Part::ToolResult(_) => {
-                self.dropped.note("content.misplaced_tool_use");
+                self.dropped.note("tool_use");
                 None
             }
         }
@@ -274,8 +262,7 @@ fn is_results(content: &ContentBody<'_>) -> bool {
 }
 
 /// Puts the signature of a text onto that text, which is the last that was said; where there is none it stands alone.
-fn attach<'a>(said: &mut Vec<PartBody<'a>>, signature: Option<&'a Signature<'_>>) {
-    let Some(signature) = signature else { return };
+fn sign_text<'a>(signature: &'a Signature<'_>, said: &mut Vec<PartBody<'a>>) {
     let value = Some(Cow::Borrowed(&*signature.value));
     match said.last_mut() {
         Some(PartBody::Said(last)) if !last.thought && last.function_call.is_none() && last.thought_signature.is_none() => {

@@ -179,10 +179,8 @@ impl Progress {
 
     /// The number of the open block of this kind; begins one where another or none is open.
     fn open(&mut self, kind: Kind, out: &mut Vec<Delta<'_>>) -> u32 {
-        if let Some((block, open)) = self.open {
-            if open == kind {
-                return block;
-            }
+        if let Some((block, _)) = self.open.filter(|(_, open)| *open == kind) {
+            return block;
         }
         self.close(out);
         let block = self.begin(if kind == Kind::Text { Block::Text } else { Block::Thinking }, out);

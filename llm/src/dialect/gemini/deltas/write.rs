@@ -7,7 +7,7 @@ use super::super::{
     content::{PartBody, call_part, write_signature},
 };
 use crate::{
-    convert::{Block, Delta, FinishReason, Signature, Stamp, ToolCall},
+    convert::{Block, Delta, FinishReason, Signature, Stamp, ToolCall, take_over},
     usage::Usage,
 };
 
@@ -73,7 +73,7 @@ impl DeltaWriter {
             Delta::Logprobs { choice, json } => self.candidate(CandidateBody::weighed(*choice, json), out),
             Delta::End { choice, block } => self.end(*choice, *block, out),
             Delta::Finish { choice, reason, .. } => self.finished.push((*choice, *reason)),
-            Delta::Usage(usage) => self.count(usage),
+            Delta::Usage(usage) => take_over(&mut self.usage, usage),
             Delta::Error { kind, message } => self.fail(kind, message, out),
             // An empty line is nothing in either framing, while Google's Python client takes a comment for JSON.
             Delta::Ping => out.push(b'\n'),
@@ -139,21 +139,6 @@ impl DeltaWriter {
         if let Kind::Call(call) = self.blocks.remove(place).kind {
             self.candidate(CandidateBody::said(choice, vec![call_part(&call)]), out);
         }
-    }
-
-    /// Takes a later report over: what it says counts, what it leaves out stays as it was said before.
-    fn count(&mut self, later: &Usage) {
-        let before = self.usage.unwrap_or_default();
-        self.usage = Some(Usage {
-            input_tokens: later.input_tokens.or(before.input_tokens),
-            cached_input_tokens: later.cached_input_tokens.or(before.cached_input_tokens),
-            cache_write_tokens: later.cache_write_tokens.or(before.cache_write_tokens),
-            input_audio_tokens: later.input_audio_tokens.or(before.input_audio_tokens),
-            output_tokens: later.output_tokens.or(before.output_tokens),
-            reasoning_tokens: later.reasoning_tokens.or(before.reasoning_tokens),
-            output_audio_tokens: later.output_audio_tokens.or(before.output_audio_tokens),
-            total_tokens: later.total_tokens.or(before.total_tokens),
-        });
     }
 
     fn open(&mut self, choice: u32, block: u32) -> Option<&mut Kind> {
