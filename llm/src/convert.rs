@@ -18,6 +18,7 @@ mod delta;
 mod differential;
 mod dropped;
 pub mod embeddings;
+mod hub;
 mod members;
 mod stream;
 pub mod token_count;
@@ -37,7 +38,7 @@ pub(crate) use members::{Members, text_of};
 pub use stream::StreamConverter;
 
 use crate::{
-    dialect::{Dialect, openai_chat, openai_responses},
+    dialect::{Dialect, openai_chat},
     request::ReadRequestError,
 };
 
@@ -98,57 +99,31 @@ const MALFORMED_CALL: &str = "malformed_function_call";
 
 /// Says a request in another dialect.
 pub fn request(from: Dialect, body: &[u8], to: Dialect, ask: &Ask<'_>) -> Result<Converted, ConvertError> {
-    let mut conversation = match from {
-        Dialect::OpenAiChat => openai_chat::read_conversation(body)?,
-        Dialect::OpenAiResponses => openai_responses::read_conversation(body)?,
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => {
-            return Err(ConvertError::Pair { from, to });
-        }
-    };
-    let same_provider = family(from) == family(to);
+    let pair = ConvertError::Pair { from, to };
+    let mut conversation = hub::read_conversation(from, body).ok_or_else(|| pair.clone())??;
     let mut dropped = Dropped::default();
-    if from != to {
-        if let Some(field) = conversation.state {
-            return Err(ConvertError::State { field });
-        }
-        if !same_provider {
-            conversation.forget_files(&mut dropped);
-        }
+    if let Some(field) = conversation.state {
+        return Err(ConvertError::State { field });
+    }
+    if family(from) != family(to) {
+        conversation.forget_files(&mut dropped);
     }
     conversation.origin = Some(from);
     conversation.stream = ask.stream.unwrap_or(conversation.stream);
     conversation.output_limit = [conversation.output_limit, ask.output_limit].into_iter().flatten().min();
-    let write = match to {
-        Dialect::OpenAiChat => openai_chat::write_conversation,
-        Dialect::OpenAiResponses => openai_responses::write_conversation,
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => {
-            return Err(ConvertError::Pair { from, to });
-        }
-    };
-    let body = write(&conversation, ask.model, &mut dropped);
+    let body = hub::write_conversation(to, &conversation, ask.model, &mut dropped).ok_or(pair)?;
     let (stream, include_usage) = (conversation.stream, conversation.include_usage);
     Ok(Converted { body, dropped: dropped.in_words_of(from), stream, include_usage })
 }
 
 /// Says a buffered answer of a provider who speaks `from` to a caller who speaks `to`.
 pub fn answer(from: Dialect, body: &[u8], to: Dialect, stamp: &Stamp<'_>) -> Result<Vec<u8>, ConvertError> {
-    let answer = match from {
-        Dialect::OpenAiChat => openai_chat::read_answer(body)?,
-        Dialect::OpenAiResponses => openai_responses::read_answer(body)?,
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => {
-            return Err(ConvertError::Pair { from, to });
-        }
-    };
+    let pair = ConvertError::Pair { from, to };
+    let answer = hub::read_answer(from, body).ok_or_else(|| pair.clone())??;
     if answer.choices.iter().any(|choice| choice.finish == FinishReason::MalformedCall) {
         return Err(ConvertError::MalformedCall);
     }
-    match to {
-        Dialect::OpenAiChat => Ok(openai_chat::write_answer(&answer, stamp)),
-        Dialect::OpenAiResponses => Ok(openai_responses::write_answer(&answer, stamp)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => {
-            Err(ConvertError::Pair { from, to })
-        }
-    }
+    hub::write_answer(to, &answer, stamp).ok_or(pair)
 }
 
 /// The kind and the message of a provider's error; `None` where it is none in a known shape. [`Dialect::write_error`] says it again.

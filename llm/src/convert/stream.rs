@@ -6,9 +6,12 @@
 //! Leaves out: metering (that is [`crate::stream::StreamMeter`], over the provider's bytes), and whether a stream that ended was
 //! cut: the worker knows, and calls [`StreamConverter::finish`] or [`StreamConverter::fail`].
 
-use super::{ConvertError, Delta, FinishReason, MALFORMED_CALL, Stamp};
+use super::{
+    ConvertError, Delta, FinishReason, MALFORMED_CALL, Stamp,
+    hub::{Reader, Writer},
+};
 use crate::{
-    dialect::{Dialect, openai_chat, openai_responses},
+    dialect::Dialect,
     stream::sse::{Boundary, Event},
 };
 
@@ -25,35 +28,11 @@ pub struct StreamConverter {
     failed: bool,
 }
 
-#[derive(Debug)]
-enum Reader {
-    OpenAiChat(openai_chat::DeltaReader),
-    OpenAiResponses(openai_responses::DeltaReader),
-}
-
-#[derive(Debug)]
-enum Writer {
-    OpenAiChat(openai_chat::DeltaWriter),
-    OpenAiResponses(openai_responses::DeltaWriter),
-}
-
 impl StreamConverter {
     /// For a provider who speaks `from` and a caller who speaks `to`; `include_usage` as [`super::Converted::include_usage`] has it.
     pub fn new(from: Dialect, to: Dialect, stamp: &Stamp<'_>, include_usage: bool) -> Result<Self, ConvertError> {
-        let reader = match from {
-            Dialect::OpenAiChat => Reader::OpenAiChat(openai_chat::DeltaReader::new()),
-            Dialect::OpenAiResponses => Reader::OpenAiResponses(openai_responses::DeltaReader::new()),
-            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => {
-                return Err(ConvertError::Pair { from, to });
-            }
-        };
-        let writer = match to {
-            Dialect::OpenAiChat => Writer::OpenAiChat(openai_chat::DeltaWriter::new(stamp, include_usage)),
-            Dialect::OpenAiResponses => Writer::OpenAiResponses(openai_responses::DeltaWriter::new(stamp)),
-            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => {
-                return Err(ConvertError::Pair { from, to });
-            }
-        };
+        let reader = Reader::new(from).ok_or(ConvertError::Pair { from, to })?;
+        let writer = Writer::new(to, stamp, include_usage).ok_or(ConvertError::Pair { from, to })?;
         Ok(Self { reader, writer, boundary: Boundary::default(), held: Vec::new(), failed: false })
     }
 
@@ -129,45 +108,6 @@ impl StreamConverter {
                 }
                 delta => self.writer.write(delta, out),
             }
-        }
-    }
-}
-
-impl Reader {
-    fn read<'e>(&mut self, event: &'e Event<'e>, out: &mut Vec<Delta<'e>>) {
-        match self {
-            Self::OpenAiChat(reader) => reader.read(event, out),
-            Self::OpenAiResponses(reader) => reader.read(event, out),
-        }
-    }
-
-    fn finish(&mut self, out: &mut Vec<Delta<'static>>) {
-        match self {
-            Self::OpenAiChat(reader) => reader.finish(out),
-            Self::OpenAiResponses(reader) => reader.finish(out),
-        }
-    }
-}
-
-impl Writer {
-    fn write(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
-        match self {
-            Self::OpenAiChat(writer) => writer.write(delta, out),
-            Self::OpenAiResponses(writer) => writer.write(delta, out),
-        }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::OpenAiChat(writer) => writer.finish(out),
-            Self::OpenAiResponses(writer) => writer.finish(out),
-        }
-    }
-
-    fn fail(&mut self, kind: &str, message: &str, out: &mut Vec<u8>) {
-        match self {
-            Self::OpenAiChat(writer) => writer.fail(kind, message, out),
-            Self::OpenAiResponses(writer) => writer.fail(kind, message, out),
         }
     }
 }

@@ -7,6 +7,3 @@ pub(crate) use read::read_answer;
 pub(super) use read::read_finish;
 pub(crate) use write::write_answer;
 pub(super) use write::{chat_id, finish_name, write_thought};
-
-#[cfg(test)]
-mod tests;

@@ -35,6 +35,3 @@ const SHARED: [(&str, &str); 6] = [
     ("prompt_cache_retention", "prompt_cache_retention"),
     ("verbosity", "text.verbosity"),
 ];
-
-#[cfg(test)]
-mod tests;

@@ -121,6 +121,3 @@ fn written(write: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
     writing::object(&mut out, write);
     out
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,6 +8,3 @@ mod write;
 
 pub(crate) use read::read_conversation;
 pub(crate) use write::write_conversation;
-
-#[cfg(test)]
-mod tests;

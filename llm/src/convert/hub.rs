@@ -1,0 +1,115 @@
+//! Which dialect reads and which one writes: the one place that knows all of them.
+//!
+//! Everything here is `None` for a dialect that is none of conversations.
+
+use super::{Answer, Conversation, Delta, Dropped, ReadAnswerError, Stamp};
+use crate::{
+    dialect::{Dialect, openai_chat, openai_responses},
+    request::ReadRequestError,
+    stream::sse::Event,
+};
+
+/// Reads a request.
+pub(super) fn read_conversation(dialect: Dialect, body: &[u8]) -> Option<Result<Conversation<'_>, ReadRequestError>> {
+    match dialect {
+        Dialect::OpenAiChat => Some(openai_chat::read_conversation(body)),
+        Dialect::OpenAiResponses => Some(openai_responses::read_conversation(body)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+    }
+}
+
+/// Writes a request.
+pub(super) fn write_conversation(dialect: Dialect, conversation: &Conversation<'_>, model: &str, dropped: &mut Dropped) -> Option<Vec<u8>> {
+    match dialect {
+        Dialect::OpenAiChat => Some(openai_chat::write_conversation(conversation, model, dropped)),
+        Dialect::OpenAiResponses => Some(openai_responses::write_conversation(conversation, model, dropped)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+    }
+}
+
+/// Reads a buffered answer.
+pub(super) fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Result<Answer<'_>, ReadAnswerError>> {
+    match dialect {
+        Dialect::OpenAiChat => Some(openai_chat::read_answer(body)),
+        Dialect::OpenAiResponses => Some(openai_responses::read_answer(body)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+    }
+}
+
+/// Writes a buffered answer.
+pub(super) fn write_answer(dialect: Dialect, answer: &Answer<'_>, stamp: &Stamp<'_>) -> Option<Vec<u8>> {
+    match dialect {
+        Dialect::OpenAiChat => Some(openai_chat::write_answer(answer, stamp)),
+        Dialect::OpenAiResponses => Some(openai_responses::write_answer(answer, stamp)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+    }
+}
+
+/// The reader of a stream.
+#[derive(Debug)]
+pub(super) enum Reader {
+    OpenAiChat(openai_chat::DeltaReader),
+    OpenAiResponses(openai_responses::DeltaReader),
+}
+
+impl Reader {
+    pub(super) fn new(dialect: Dialect) -> Option<Self> {
+        match dialect {
+            Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaReader::new())),
+            Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaReader::new())),
+            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        }
+    }
+
+    pub(super) fn read<'e>(&mut self, event: &'e Event<'e>, out: &mut Vec<Delta<'e>>) {
+        match self {
+            Self::OpenAiChat(reader) => reader.read(event, out),
+            Self::OpenAiResponses(reader) => reader.read(event, out),
+        }
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Vec<Delta<'static>>) {
+        match self {
+            Self::OpenAiChat(reader) => reader.finish(out),
+            Self::OpenAiResponses(reader) => reader.finish(out),
+        }
+    }
+}
+
+/// The writer of a stream.
+#[derive(Debug)]
+pub(super) enum Writer {
+    OpenAiChat(openai_chat::DeltaWriter),
+    OpenAiResponses(openai_responses::DeltaWriter),
+}
+
+impl Writer {
+    pub(super) fn new(dialect: Dialect, stamp: &Stamp<'_>, include_usage: bool) -> Option<Self> {
+        match dialect {
+            Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaWriter::new(stamp, include_usage))),
+            Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaWriter::new(stamp))),
+            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        }
+    }
+
+    pub(super) fn write(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAiChat(writer) => writer.write(delta, out),
+            Self::OpenAiResponses(writer) => writer.write(delta, out),
+        }
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAiChat(writer) => writer.finish(out),
+            Self::OpenAiResponses(writer) => writer.finish(out),
+        }
+    }
+
+    pub(super) fn fail(&mut self, kind: &str, message: &str, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAiChat(writer) => writer.fail(kind, message, out),
+            Self::OpenAiResponses(writer) => writer.fail(kind, message, out),
+        }
+    }
+}
