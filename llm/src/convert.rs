@@ -38,7 +38,7 @@ pub(crate) use members::{Members, text_of};
 pub use stream::StreamConverter;
 
 use crate::{
-    dialect::{Dialect, openai_chat},
+    dialect::{Dialect, gemini, openai_chat},
     request::ReadRequestError,
 };
 
@@ -131,7 +131,8 @@ pub fn answer(from: Dialect, body: &[u8], to: Dialect, stamp: &Stamp<'_>) -> Res
 pub fn error(from: Dialect, body: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     match from {
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => openai_chat::read_error(body),
-        Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::Gemini => gemini::read_error(body),
+        Dialect::AnthropicMessages | Dialect::BedrockConverse => None,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::{Answer, Conversation, Delta, Dropped, ReadAnswerError, Stamp};
 use crate::{
-    dialect::{Dialect, openai_chat, openai_responses},
+    dialect::{Dialect, gemini, openai_chat, openai_responses},
     request::ReadRequestError,
     stream::sse::Event,
 };
@@ -14,7 +14,8 @@ pub(super) fn read_conversation(dialect: Dialect, body: &[u8]) -> Option<Result<
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::read_conversation(body)),
         Dialect::OpenAiResponses => Some(openai_responses::read_conversation(body)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::Gemini => Some(gemini::read_conversation(body)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::BedrockConverse => None,
     }
 }
 
@@ -23,7 +24,8 @@ pub(super) fn write_conversation(dialect: Dialect, conversation: &Conversation<'
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::write_conversation(conversation, model, dropped)),
         Dialect::OpenAiResponses => Some(openai_responses::write_conversation(conversation, model, dropped)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::Gemini => Some(gemini::write_conversation(conversation, model, dropped)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::BedrockConverse => None,
     }
 }
 
@@ -32,7 +34,8 @@ pub(super) fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Result<Answer
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::read_answer(body)),
         Dialect::OpenAiResponses => Some(openai_responses::read_answer(body)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::Gemini => Some(gemini::read_answer(body)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::BedrockConverse => None,
     }
 }
 
@@ -41,7 +44,8 @@ pub(super) fn write_answer(dialect: Dialect, answer: &Answer<'_>, stamp: &Stamp<
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::write_answer(answer, stamp)),
         Dialect::OpenAiResponses => Some(openai_responses::write_answer(answer, stamp)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::Gemini => Some(gemini::write_answer(answer, stamp)),
+        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::BedrockConverse => None,
     }
 }
 
@@ -50,6 +54,7 @@ pub(super) fn write_answer(dialect: Dialect, answer: &Answer<'_>, stamp: &Stamp<
 pub(super) enum Reader {
     OpenAiChat(openai_chat::DeltaReader),
     OpenAiResponses(openai_responses::DeltaReader),
+    Gemini(gemini::DeltaReader),
 }
 
 impl Reader {
@@ -57,7 +62,8 @@ impl Reader {
         match dialect {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaReader::new())),
             Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaReader::new())),
-            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+            Dialect::Gemini => Some(Self::Gemini(gemini::DeltaReader::new())),
+            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::BedrockConverse => None,
         }
     }
 
@@ -65,6 +71,7 @@ impl Reader {
         match self {
             Self::OpenAiChat(reader) => reader.read(event, out),
             Self::OpenAiResponses(reader) => reader.read(event, out),
+            Self::Gemini(reader) => reader.read(event, out),
         }
     }
 
@@ -72,6 +79,7 @@ impl Reader {
         match self {
             Self::OpenAiChat(reader) => reader.finish(out),
             Self::OpenAiResponses(reader) => reader.finish(out),
+            Self::Gemini(reader) => reader.finish(out),
         }
     }
 }
@@ -81,6 +89,7 @@ impl Reader {
 pub(super) enum Writer {
     OpenAiChat(openai_chat::DeltaWriter),
     OpenAiResponses(openai_responses::DeltaWriter),
+    Gemini(gemini::DeltaWriter),
 }
 
 impl Writer {
@@ -88,7 +97,8 @@ impl Writer {
         match dialect {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaWriter::new(stamp, include_usage))),
             Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaWriter::new(stamp))),
-            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+            Dialect::Gemini => Some(Self::Gemini(gemini::DeltaWriter::new(stamp, gemini::Framing::Events))),
+            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::BedrockConverse => None,
         }
     }
 
@@ -96,6 +106,7 @@ impl Writer {
         match self {
             Self::OpenAiChat(writer) => writer.write(delta, out),
             Self::OpenAiResponses(writer) => writer.write(delta, out),
+            Self::Gemini(writer) => writer.write(delta, out),
         }
     }
 
@@ -103,6 +114,7 @@ impl Writer {
         match self {
             Self::OpenAiChat(writer) => writer.finish(out),
             Self::OpenAiResponses(writer) => writer.finish(out),
+            Self::Gemini(writer) => writer.finish(out),
         }
     }
 
@@ -110,6 +122,7 @@ impl Writer {
         match self {
             Self::OpenAiChat(writer) => writer.fail(kind, message, out),
             Self::OpenAiResponses(writer) => writer.fail(kind, message, out),
+            Self::Gemini(writer) => writer.fail(kind, message, out),
         }
     }
 }
