@@ -141,10 +141,10 @@ fn say_as_gemini(part: &mut Value) {
     if let Some(text) = part.get("refusal").cloned() {
         *part = json!({ "text": text });
     }
-    if let Some(Value::String(arguments)) = part.get_mut("arguments") {
-        if serde_json::from_str::<Value>(arguments).is_err() {
-            *arguments = json!({ "input": *arguments }).to_string();
-        }
+    if let Some(Value::String(arguments)) = part.get_mut("arguments")
+        && serde_json::from_str::<Value>(arguments).is_err()
+    {
+        *arguments = json!({ "input": *arguments }).to_string();
     }
 }
 

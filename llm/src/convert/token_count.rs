@@ -2,7 +2,20 @@
 //!
 //! Leaves out: counting.
 
-use crate::{convert::writing, dialect::Dialect};
+use super::{Conversation, hub, writing};
+use crate::{
+    dialect::{Dialect, gemini},
+    request::ReadRequestError,
+};
+
+/// Reads what tokens are to be counted of; `None` in a dialect that is none of conversations.
+#[must_use]
+pub fn read_counted(dialect: Dialect, body: &[u8]) -> Option<Result<Conversation<'_>, ReadRequestError>> {
+    if dialect == Dialect::Gemini {
+        return Some(gemini::read_counted(body));
+    }
+    hub::read_conversation(dialect, body)
+}
 
 /// Writes a count; `None` in a dialect that has no such reply.
 #[must_use]
