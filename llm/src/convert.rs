@@ -17,9 +17,11 @@ mod delta;
 #[cfg(test)]
 mod differential;
 mod dropped;
+pub mod embeddings;
 mod hub;
 mod members;
 mod stream;
+pub mod token_count;
 pub(crate) mod writing;
 
 use std::borrow::Cow;
@@ -36,7 +38,7 @@ pub(crate) use members::{Members, text_of};
 pub use stream::StreamConverter;
 
 use crate::{
-    dialect::{Dialect, openai_chat},
+    dialect::{Dialect, anthropic_messages, bedrock_converse, gemini, openai_chat},
     request::ReadRequestError,
 };
 
@@ -129,7 +131,9 @@ pub fn answer(from: Dialect, body: &[u8], to: Dialect, stamp: &Stamp<'_>) -> Res
 pub fn error(from: Dialect, body: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     match from {
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => openai_chat::read_error(body),
-        Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::Gemini => gemini::read_error(body),
+        Dialect::AnthropicMessages => anthropic_messages::read_error(body),
+        Dialect::BedrockConverse => bedrock_converse::read_error(body),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::{Answer, Conversation, Delta, Dropped, ReadAnswerError, Stamp};
 use crate::{
-    dialect::{Dialect, openai_chat, openai_responses},
+    dialect::{Dialect, anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses},
     request::ReadRequestError,
     stream::sse::Event,
 };
@@ -14,7 +14,9 @@ pub(super) fn read_conversation(dialect: Dialect, body: &[u8]) -> Option<Result<
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::read_conversation(body)),
         Dialect::OpenAiResponses => Some(openai_responses::read_conversation(body)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::AnthropicMessages => Some(anthropic_messages::read_conversation(body)),
+        Dialect::Gemini => Some(gemini::read_conversation(body)),
+        Dialect::OpenAiEmbeddings | Dialect::BedrockConverse => None,
     }
 }
 
@@ -23,7 +25,10 @@ pub(super) fn write_conversation(dialect: Dialect, conversation: &Conversation<'
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::write_conversation(conversation, model, dropped)),
         Dialect::OpenAiResponses => Some(openai_responses::write_conversation(conversation, model, dropped)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::AnthropicMessages => Some(anthropic_messages::write_conversation(conversation, model, dropped)),
+        Dialect::Gemini => Some(gemini::write_conversation(conversation, model, dropped)),
+        Dialect::BedrockConverse => Some(bedrock_converse::write_conversation(conversation, model, dropped)),
+        Dialect::OpenAiEmbeddings => None,
     }
 }
 
@@ -32,7 +37,10 @@ pub(super) fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Result<Answer
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::read_answer(body)),
         Dialect::OpenAiResponses => Some(openai_responses::read_answer(body)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::AnthropicMessages => Some(anthropic_messages::read_answer(body)),
+        Dialect::Gemini => Some(gemini::read_answer(body)),
+        Dialect::BedrockConverse => Some(bedrock_converse::read_answer(body)),
+        Dialect::OpenAiEmbeddings => None,
     }
 }
 
@@ -41,7 +49,9 @@ pub(super) fn write_answer(dialect: Dialect, answer: &Answer<'_>, stamp: &Stamp<
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::write_answer(answer, stamp)),
         Dialect::OpenAiResponses => Some(openai_responses::write_answer(answer, stamp)),
-        Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+        Dialect::AnthropicMessages => Some(anthropic_messages::write_answer(answer, stamp)),
+        Dialect::Gemini => Some(gemini::write_answer(answer, stamp)),
+        Dialect::OpenAiEmbeddings | Dialect::BedrockConverse => None,
     }
 }
 
@@ -50,6 +60,9 @@ pub(super) fn write_answer(dialect: Dialect, answer: &Answer<'_>, stamp: &Stamp<
 pub(super) enum Reader {
     OpenAiChat(openai_chat::DeltaReader),
     OpenAiResponses(openai_responses::DeltaReader),
+    AnthropicMessages(anthropic_messages::DeltaReader),
+    Gemini(gemini::DeltaReader),
+    BedrockConverse(bedrock_converse::DeltaReader),
 }
 
 impl Reader {
@@ -57,7 +70,10 @@ impl Reader {
         match dialect {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaReader::new())),
             Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaReader::new())),
-            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+            Dialect::AnthropicMessages => Some(Self::AnthropicMessages(anthropic_messages::DeltaReader::default())),
+            Dialect::Gemini => Some(Self::Gemini(gemini::DeltaReader::new())),
+            Dialect::BedrockConverse => Some(Self::BedrockConverse(bedrock_converse::DeltaReader::default())),
+            Dialect::OpenAiEmbeddings => None,
         }
     }
 
@@ -65,6 +81,12 @@ impl Reader {
         match self {
             Self::OpenAiChat(reader) => reader.read(event, out),
             Self::OpenAiResponses(reader) => reader.read(event, out),
+            Self::AnthropicMessages(reader) => reader.read(event, out),
+            Self::Gemini(reader) => reader.read(event, out),
+            Self::BedrockConverse(reader) => {
+                let event_type = event.name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+                reader.read(event_type, event.data.as_deref().unwrap_or_default(), out);
+            }
         }
     }
 
@@ -72,6 +94,9 @@ impl Reader {
         match self {
             Self::OpenAiChat(reader) => reader.finish(out),
             Self::OpenAiResponses(reader) => reader.finish(out),
+            Self::AnthropicMessages(reader) => reader.finish(out),
+            Self::Gemini(reader) => reader.finish(out),
+            Self::BedrockConverse(reader) => reader.finish(out),
         }
     }
 }
@@ -81,6 +106,8 @@ impl Reader {
 pub(super) enum Writer {
     OpenAiChat(openai_chat::DeltaWriter),
     OpenAiResponses(openai_responses::DeltaWriter),
+    AnthropicMessages(anthropic_messages::DeltaWriter),
+    Gemini(gemini::DeltaWriter),
 }
 
 impl Writer {
@@ -88,7 +115,9 @@ impl Writer {
         match dialect {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaWriter::new(stamp, include_usage))),
             Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaWriter::new(stamp))),
-            Dialect::OpenAiEmbeddings | Dialect::AnthropicMessages | Dialect::Gemini | Dialect::BedrockConverse => None,
+            Dialect::AnthropicMessages => Some(Self::AnthropicMessages(anthropic_messages::DeltaWriter::new(stamp, None))),
+            Dialect::Gemini => Some(Self::Gemini(gemini::DeltaWriter::new(stamp, gemini::Framing::Events))),
+            Dialect::OpenAiEmbeddings | Dialect::BedrockConverse => None,
         }
     }
 
@@ -96,6 +125,8 @@ impl Writer {
         match self {
             Self::OpenAiChat(writer) => writer.write(delta, out),
             Self::OpenAiResponses(writer) => writer.write(delta, out),
+            Self::AnthropicMessages(writer) => writer.write(delta, out),
+            Self::Gemini(writer) => writer.write(delta, out),
         }
     }
 
@@ -103,6 +134,8 @@ impl Writer {
         match self {
             Self::OpenAiChat(writer) => writer.finish(out),
             Self::OpenAiResponses(writer) => writer.finish(out),
+            Self::AnthropicMessages(writer) => writer.finish(out),
+            Self::Gemini(writer) => writer.finish(out),
         }
     }
 
@@ -110,6 +143,8 @@ impl Writer {
         match self {
             Self::OpenAiChat(writer) => writer.fail(kind, message, out),
             Self::OpenAiResponses(writer) => writer.fail(kind, message, out),
+            Self::AnthropicMessages(writer) => writer.fail(kind, message, out),
+            Self::Gemini(writer) => writer.fail(kind, message, out),
         }
     }
 }

@@ -87,6 +87,11 @@ impl<'a> Members<'a> {
         self.parse(name, "an array")
     }
 
+    /// Whether everything was taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// What nobody took, in order, by dotted names.
     pub(crate) fn rest(self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
         let path = self.path;

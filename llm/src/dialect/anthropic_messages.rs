@@ -1,7 +1,7 @@
 //! Anthropic's messages: `POST /v1/messages` and `/v1/messages/count_tokens`.
 //!
 //! `block` reads and writes content blocks, which requests, answers and results of tools have in common; `conversation`, `answer` and
-//! `deltas` read and write the three forms that they stand in; `count` the forms of counting tokens; `failure` reads errors. `usage` and `event`
+//! `deltas` read and write the three forms that they stand in; `failure` reads errors. `usage` and `event`
 //! read what passes, `error` and `write` make replies of our own. A stream's terminator is `message_stop`.
 //!
 //! What no other dialect has is kept: signatures of thoughts and their redacted form go through the middle as
@@ -12,7 +12,6 @@
 pub(super) mod answer;
 pub(in crate::dialect) mod block;
 pub(super) mod conversation;
-pub(super) mod count;
 pub(super) mod deltas;
 mod error;
 mod event;
@@ -24,8 +23,12 @@ mod tests;
 mod usage;
 mod write;
 
+pub(crate) use answer::{read_answer, write_answer};
+pub(crate) use conversation::{read_conversation, write_conversation};
+pub(crate) use deltas::{DeltaReader, DeltaWriter};
 pub(super) use error::{write_error, write_error_event};
 pub(super) use event::read_event;
+pub(crate) use failure::read_error;
 pub(super) use usage::read_usage;
 pub(super) use write::{write_completion, write_completion_events};
 

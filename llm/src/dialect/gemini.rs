@@ -1,13 +1,30 @@
-//! Gemini: `POST /v1beta/models/{model}:generateContent` and its kin. Model and method stand in the path.
+//! Gemini: `generateContent`, `streamGenerateContent` and their kin, as the Gemini API and Vertex speak them.
 //!
-//! `usage` and `event` read what comes back, `write` makes replies of our own.
+//! `conversation` converts requests, `answer` buffered replies, `deltas` streams; `content` is what the three share, `generation` the
+//! settings of a request, `schema` Gemini's own way to write schemas. `usage` and `event` read what passes; `error`, `embedding` and `write` make
+//! replies of our own.
+//!
+//! Known differences that are taken as they come: members in camel case and in snake case, one object where a list may stand, calls with
+//! and without ids, schemas in both forms.
 
+mod answer;
+mod content;
+mod conversation;
+mod deltas;
 mod embedding;
+pub(crate) mod embeddings;
 mod error;
 mod event;
+mod fields;
+mod generation;
+mod schema;
+mod tools;
 mod usage;
 mod write;
 
+pub(crate) use answer::{read_answer, read_error, write_answer};
+pub(crate) use conversation::{read_conversation, read_counted, write_conversation};
+pub(crate) use deltas::{DeltaReader, DeltaWriter, Framing};
 pub(super) use embedding::{read_embedding_request, write_embeddings};
 pub(super) use error::{write_error, write_error_event};
 pub(super) use event::read_event;

@@ -45,14 +45,6 @@ pub(crate) fn write_conversation(conversation: &Conversation<'_>, model: &str, d
     to_json(&body)
 }
 
-/// Writes the request for a count of the tokens of what would be asked of `model`.
-pub(crate) fn write_count_request(conversation: &Conversation<'_>, model: &str, dropped: &mut Dropped) -> Vec<u8> {
-    let limit = conversation.output_limit.unwrap_or(u32::MAX);
-    let messages = Messages::of(conversation, dropped);
-    let plan = ThinkingPlan::of(conversation, Generation::of(model), limit, messages.are_unled(), dropped);
-    to_json(&counted(conversation, model, messages, plan, dropped))
-}
-
 /// What counts as input: everything but how the answer is drawn and sent.
 fn counted<'a>(
     conversation: &'a Conversation<'_>,

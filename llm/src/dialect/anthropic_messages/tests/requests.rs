@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{
-    conversation::{read_conversation, write_conversation},
-    count::{read_count, write_count, write_count_request},
-};
+use super::super::conversation::{read_conversation, write_conversation};
 use crate::{
     convert::{
         Conversation, Dropped, Effort, Format, Image, ImageSource, Media, Part, Reasoning, Role, Sampling, Signature, Tool, ToolCall,
@@ -273,17 +270,4 @@ fn a_schema_of_arguments_says_that_it_is_one_of_an_object() {
     let typed = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     assert_eq!(schemas, [&json!({"type": "object", "properties": {}}), &json!({"type": "object"}), &typed]);
     assert_eq!(written["tool_choice"], json!({"type": "auto", "disable_parallel_tool_use": true}));
-}
-
-#[test]
-fn counting_asks_for_what_is_sent_without_what_is_drawn() {
-    let body = serde_json::to_vec(&agents_request()).unwrap();
-    let written = write_count_request(&read_conversation(&body).unwrap(), MODEL, &mut Dropped::default());
-    let mut expected = agents_request();
-    for member in ["max_tokens", "stop_sequences", "metadata", "stream"] {
-        expected.as_object_mut().unwrap().remove(member);
-    }
-    assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), expected);
-    assert_eq!(read_count(&write_count(2095)), Ok(2095));
-    assert!(read_count(br#"{"input_tokens":"7"}"#).is_err() && read_count(b"{}").is_err());
 }
