@@ -11,6 +11,9 @@ use crate::json::{Cursor, Kind};
 /// An error as all dialects can say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ErrorReply<'a> {
+    /// The HTTP status it goes out with, or would in a response of its own. Dialects name their classes by it.
+    #[serde(skip)]
+    pub status: u16,
     /// What happened and what to do, for a person.
     pub message: &'a str,
     /// The class of error, such as `invalid_request_error` or `budget_exceeded`.

@@ -6,10 +6,12 @@
 //! Leaves out: whether a request is allowed, what it costs and where it goes; those are `policy` and `worker`.
 //!
 //! The rooms: [`json`] reads JSON without a tree, [`splice`] edits bytes in place, [`request`], [`response`], [`usage`], [`tokens`]
-//! and [`error`] are the forms all dialects share, [`dialect`] has one file an API, [`stream`] frames and meters event streams.
+//! and [`error`] are the forms all dialects share, [`dialect`] has one file an API, [`stream`] frames and meters event streams,
+//! [`convert`] says in one dialect what was said in another.
 
 #![warn(missing_docs)]
 
+pub mod convert;
 pub mod dialect;
 pub mod error;
 pub mod json;

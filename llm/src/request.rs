@@ -1,6 +1,8 @@
-//! What every dialect's request has: our body extensions, the caller's metadata, and reading errors fit for a 400.
+//! What every dialect's request has: the head, the places that are rewritten on the way to the provider, our body extensions, the
+//! caller's metadata, and reading errors fit for a 400.
 //!
-//! A dialect reads its body with one pass of [`crate::json::Cursor`] and hands these parts out. They borrow from the body.
+//! A body is read with one pass of [`crate::json::Cursor`]; what is handed out borrows from it. [`Head`] is the outcome,
+//! [`Layout`] the part of it that [`Rewrite`] needs.
 //!
 //! Promises: a value of the wrong type, a duplicate member and an unknown `mlx:` member are refused by name; nothing that
 //! decides over money or rights is read differently here than the provider behind us would read it.
@@ -10,8 +12,19 @@
 mod error;
 mod extensions;
 mod field;
+mod head;
+mod layout;
+mod rewrite;
 
 pub use error::ReadRequestError;
 pub(crate) use extensions::PREFIX;
 pub use extensions::{Extensions, Metadata};
 pub(crate) use field::Field;
+pub use head::{Addressed, Head};
+pub use layout::Layout;
+pub use rewrite::{OutputField, OutputLimit, Rewrite};
+
+/// Bytes from one offset to another.
+fn length(start: usize, end: usize) -> u64 {
+    u64::try_from(end.saturating_sub(start)).unwrap_or(u64::MAX)
+}

@@ -1,6 +1,13 @@
-//! Replies of our own: the typed completion that the simulated provider makes, and additions to replies that pass through.
+//! Replies of our own: the typed completion and the embeddings that the simulated provider makes, and additions to replies that pass
+//! through.
 //!
 //! Leaves out: how a dialect writes it; that is the dialect's.
+
+mod embedding;
+mod model;
+
+pub use embedding::{EmbeddingRequest, Embeddings};
+pub(crate) use model::read_model;
 
 use bytes::{Bytes, BytesMut};
 
@@ -17,10 +24,19 @@ pub struct Completion<'a> {
     pub model: &'a str,
     /// The text.
     pub content: &'a str,
-    /// Why it ended: `stop` or `length`.
-    pub finish_reason: &'a str,
+    /// Why it ended.
+    pub finish: Finish,
     /// What it consumed.
     pub usage: Usage,
+}
+
+/// Why an answer of our own ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// All was said.
+    Stop,
+    /// The limit of the output was reached.
+    Length,
 }
 
 /// Adds a member to the end of a buffered JSON object, with all other bytes as they are. `value` must be JSON.

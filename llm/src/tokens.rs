@@ -12,11 +12,24 @@
 //! JSON around it, of which nothing but the role reaches the model: `{"role":"","content":""}` is 24 bytes. Messages shorter than
 //! that have less to say and still count [`MESSAGE_FLOOR`]. Tools are often printed again with indentation, at most one break and
 //! one run of blanks for each of their structural bytes, hence they count twice. [`FIXED`] is for what opens and closes a
-//! prompt and for a template's own preamble.
+//! prompt and for a template's own preamble. Gemini's and Anthropic's tokenizers are not published; what is known of them (`sentencepiece`
+//! with byte fall-back; counts of both against lengths) keeps to the same.
+//!
+//! What a provider puts in by itself counts where it is known: Anthropic explains tools and forms of answers to the model
+//! ([`ANTHROPIC_PREAMBLE`]), and a tool that is the provider's own brings a description that is not in the request
+//! ([`HOSTED_TOOL_BOUND`]).
+//!
+//! Texts to embed have no template; a list of token numbers has at least two bytes for each.
 //!
 //! Pictures and files are counted by the provider from what is in them, which no length tells: each counts as the dearest
-//! known ([`IMAGE_BOUND`], [`FILE_BOUND`]), and the bytes of an inline picture then count no more. A referenced file can be longer
-//! than that; a price above the bound is a provider's surprise and is recorded as such.
+//! known ([`IMAGE_BOUND`], [`FILE_BOUND`]), and the bytes of an inline picture then count no more; those of a file and of sound do, which
+//! are more than their tokens. OpenAI's pictures are the dearest: Anthropic's have at most 4,784 tokens, Gemini's 258 for each tile of 768 pixels.
+//!
+//! # Where it is none
+//!
+//! A referenced file can be longer than that (an hour of video is a million tokens to Gemini); what the provider keeps
+//! ([`crate::request::Head::provider_state`]) and what its own tools find ([`PromptSizes::hosted_tools`]) is not in the request at all. A
+//! price above the bound is then a provider's surprise and is recorded as such.
 
 /// Tokens for the opening and the preamble of a prompt.
 pub const FIXED: u64 = 64;
@@ -28,6 +41,11 @@ pub const IMAGE_BOUND: u64 = 48_169;
 pub const IMAGE_LIKELY: u64 = 1_000;
 /// Tokens of a file of about a hundred pages, each as text and as a picture.
 pub const FILE_BOUND: u64 = 200_000;
+
+/// Tokens of what Anthropic tells its models about tools and forms of answers; 346 to 530 are documented.
+pub const ANTHROPIC_PREAMBLE: u64 = 1_024;
+/// Tokens of the description of a provider's own tool; 735 (computer use) is the most that is documented.
+pub const HOSTED_TOOL_BOUND: u64 = 2_000;
 
 /// Lengths of what makes the prompt, as they stand in the request body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,6 +64,10 @@ pub struct PromptSizes {
     pub image_bytes: u64,
     /// How many files and videos the messages have.
     pub files: u64,
+    /// How many of the tools are the provider's own. (Chat's are not looked at.)
+    pub hosted_tools: u64,
+    /// Tokens that the provider is known to put in by itself.
+    pub preamble: u64,
 }
 
 /// Input tokens before sending.
@@ -69,6 +91,8 @@ pub fn estimate(sizes: &PromptSizes) -> TokenEstimate {
         .saturating_add(sizes.other_bytes)
         .saturating_add(sizes.images.saturating_mul(IMAGE_BOUND))
         .saturating_add(sizes.files.saturating_mul(FILE_BOUND))
+        .saturating_add(sizes.hosted_tools.saturating_mul(HOSTED_TOOL_BOUND))
+        .saturating_add(sizes.preamble)
         .saturating_add(FIXED);
     TokenEstimate { likely: likely.min(bound), bound }
 }

@@ -7,6 +7,8 @@
 //!
 //! Leaves out: prices (that is `policy::price`), and guessing; a guess is [`crate::tokens`] and says so by [`UsageSource`].
 
+pub(crate) mod report;
+
 /// What a provider reported, totals including their parts. Unit everywhere: tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -16,6 +18,8 @@ pub struct Usage {
     pub cached_input_tokens: Option<u64>,
     /// Input that was written to the provider's cache.
     pub cache_write_tokens: Option<u64>,
+    /// How much of `cache_write_tokens` was written to be kept for an hour, which Anthropic charges more for than for five minutes.
+    pub cache_write_1h_tokens: Option<u64>,
     /// Input that was sound.
     pub input_audio_tokens: Option<u64>,
     /// All output, reasoning included. (xAI's excludes it, which its total gives away: see [`Usage::buckets`].)
@@ -30,7 +34,8 @@ pub struct Usage {
 
 /// Disjoint buckets, as prices are for.
 ///
-/// Invariant: the five buckets add up to the provider's total. The two `audio` figures are *of which*, not further buckets.
+/// Invariant: the five buckets add up to the provider's total. `cache_write_1h` and the two `audio` figures are *of which*, not
+/// further buckets; the first is never more than `cache_write`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Buckets {
     /// Uncached input that was not written to the cache either.
@@ -39,6 +44,8 @@ pub struct Buckets {
     pub cached_input: u64,
     /// Input written to the cache.
     pub cache_write: u64,
+    /// How much of `cache_write` was written for an hour.
+    pub cache_write_1h: u64,
     /// Output without reasoning.
     pub output: u64,
     /// Reasoning.
@@ -98,6 +105,14 @@ pub enum UsageMismatch {
         /// All input.
         input: u64,
     },
+    /// What was written for an hour is more than all that was written.
+    #[error("{hour} input tokens cached for an hour are more than {written} cached at all")]
+    HourExceedsCacheWrite {
+        /// Written for an hour.
+        hour: u64,
+        /// All that was written.
+        written: u64,
+    },
     /// The reasoning is more than the output that contains it.
     #[error("{reasoning} reasoning tokens are more than {output} output tokens")]
     ReasoningExceedsOutput {
@@ -134,6 +149,12 @@ pub enum ReadUsageError {
 }
 
 impl Usage {
+    /// Whether it says how much went in and how much came out; what has no output (embeddings) says so by its total.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.input_tokens.is_some() && (self.output_tokens.is_some() || self.total_tokens == self.input_tokens)
+    }
+
     /// Cuts the totals into disjoint buckets.
     ///
     /// A provider whose output excludes reasoning is known by its total: input + output is not the total, and with the
@@ -152,6 +173,10 @@ impl Usage {
             let cached = from_cache.unwrap_or(u64::MAX);
             UsageMismatch::CachedExceedsInput { cached, input }
         })?;
+        let hour = self.cache_write_1h_tokens.unwrap_or(0);
+        if hour > cache_write {
+            return Err(UsageMismatch::HourExceedsCacheWrite { hour, written: cache_write });
+        }
         let reasoning = self.reasoning_tokens.unwrap_or(0);
         let sum = input.saturating_add(output);
         let apart = reasoning > 0 && self.total_tokens.is_some_and(|total| total != sum && total == sum.saturating_add(reasoning));
@@ -165,6 +190,7 @@ impl Usage {
             input: uncached,
             cached_input: cached,
             cache_write,
+            cache_write_1h: hour,
             output: text,
             reasoning,
             input_audio: self.input_audio_tokens.unwrap_or(0),
@@ -176,7 +202,8 @@ impl Usage {
     /// what the total has over the parts counts as output. What a mismatch is settled at until somebody has looked.
     #[must_use]
     pub fn ceiling(&self) -> Buckets {
-        let cache_write = self.cache_write_tokens.unwrap_or(0);
+        let cache_write_1h = self.cache_write_1h_tokens.unwrap_or(0);
+        let cache_write = self.cache_write_tokens.unwrap_or(0).max(cache_write_1h);
         let from_cache = self.cached_input_tokens.unwrap_or(0).saturating_add(cache_write);
         let input = self.input_tokens.unwrap_or(0).max(from_cache).saturating_sub(cache_write);
         let (output, reasoning) = (self.output_tokens.unwrap_or(0), self.reasoning_tokens.unwrap_or(0));
@@ -185,6 +212,7 @@ impl Usage {
             input,
             cached_input: 0,
             cache_write,
+            cache_write_1h,
             output: text,
             reasoning,
             input_audio: self.input_audio_tokens.unwrap_or(0),
@@ -195,5 +223,7 @@ impl Usage {
     }
 }
 
+#[cfg(test)]
+mod find_tests;
 #[cfg(test)]
 mod tests;

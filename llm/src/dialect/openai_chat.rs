@@ -1,24 +1,25 @@
 //! OpenAI chat completions: `POST /v1/chat/completions`, as OpenAI and the many compatible servers speak it.
 //!
-//! `head` reads a request in one pass, `rewrite` makes the upstream's body out of it, `usage`, `model` and `event` read what comes back,
-//! `write` makes replies of our own.
+//! `usage` and `event` read what comes back, `write` makes replies of our own; `conversation`, `answer`, `deltas` and `failure` read and
+//! write for conversion. Requests are read by [`crate::request::Head`].
 //!
 //! Known differences between servers that are taken as they come: usage in the chunk that also has choices, in a chunk
 //! of its own, in every chunk (the last one counts); cached tokens by all the names in use;
 //! `[DONE]` left out; errors as an event in a stream that answered 200.
 
+mod answer;
+mod conversation;
+mod deltas;
 mod event;
-mod head;
-mod model;
-mod rewrite;
+mod failure;
 mod usage;
 mod write;
 
-pub(crate) use event::read_event;
-pub use head::{ChatHead, Layout};
-pub(crate) use model::read_model;
-pub use rewrite::{OutputField, OutputLimit, Rewrite};
-pub use usage::read_usage;
-pub(super) use write::to_json;
-pub use write::{Chunk, DONE, Delta, write_chunk, write_completion, write_usage_chunk};
-pub(crate) use write::{write_error, write_error_event};
+pub(crate) use answer::{read_answer, write_answer};
+pub(crate) use conversation::{read_conversation, shared_with_responses, write_conversation};
+pub(crate) use deltas::{DeltaReader, DeltaWriter};
+pub(super) use event::read_event;
+pub(crate) use failure::read_error;
+pub(super) use usage::read_usage;
+use write::DONE;
+pub(super) use write::{write_completion, write_completion_events, write_error, write_error_event};

@@ -31,13 +31,13 @@ struct ModelListBody<'a> {
 /// Writes one model.
 #[must_use]
 pub fn write_model(model: &ModelEntry<'_>) -> Bytes {
-    super::openai_chat::to_json(&body(model))
+    super::to_json(&body(model))
 }
 
 /// Writes the list, in the order given.
 #[must_use]
 pub fn write_models(models: &[ModelEntry<'_>]) -> Bytes {
-    super::openai_chat::to_json(&ModelListBody { object: "list", data: models.iter().map(body).collect() })
+    super::to_json(&ModelListBody { object: "list", data: models.iter().map(body).collect() })
 }
 
 fn body<'a>(model: &ModelEntry<'a>) -> ModelBody<'a> {

@@ -10,8 +10,9 @@
 //! - [`UsageEvents::Withhold`]: an event that has a usage report and no choices is left out. To know, an event must be seen
 //!   whole, so bytes of a partial event are held back until it is; everything else is forwarded as slices of the chunk.
 //! - An event that outgrows the limit is passed on unread and counted; nothing is held for it any more.
-//! - The last usage report counts. It is *the provider's word* unless more output has passed since (a server that reports in every
-//!   chunk, cut off in between); then, and when there is none, the outcome is an estimate and says so.
+//! - The last usage report counts; a dialect that reports in parts (Anthropic) has them put together. It is *the provider's word* unless
+//!   more output has passed since (a server that reports in every chunk, cut off in between) or it was not the last by its own
+//!   meaning (Anthropic's at the beginning, Gemini's before `finishReason`); then, and when there is none, the outcome is an estimate and says so.
 //! - What stands behind the last event's end when the bytes stop is read like an event: a report is not lost for want of a
 //!   line break, and half of one is not JSON.
 //!
@@ -27,13 +28,13 @@ use crate::{
     dialect::Dialect,
     error::ErrorReply,
     tokens::{TokenEstimate, output_from_bytes},
-    usage::{ReadUsageError, Usage, UsageSource},
+    usage::{ReadUsageError, Usage, UsageSource, report::Report},
 };
 
 /// Bytes of one event that are held at most.
 pub const EVENT_LIMIT: usize = 4 << 20;
 
-/// What to do with events that report usage and nothing else.
+/// What to do with events that report usage and nothing else. Only chat has any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageEvents {
     /// The caller asked for them: everything goes on at once.
@@ -61,7 +62,7 @@ pub struct StreamMeter {
 /// What has passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Seen {
-    usage: Option<Usage>,
+    report: Option<Report>,
     usage_error: Option<ReadUsageError>,
     /// Pieces of output since the last usage report.
     pieces_since_usage: u64,
@@ -76,12 +77,12 @@ struct Seen {
 /// What a stream came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamOutcome {
-    /// The last usage report.
+    /// The last usage report; what was reported in parts, put together.
     pub reported: Option<Usage>,
     /// The last report that could not be read; to be counted and shown.
     pub usage_error: Option<ReadUsageError>,
-    /// Whether output has passed since the last report.
-    pub output_since_report: bool,
+    /// Whether the report is the provider's last word: it was meant to be, and no output has passed since.
+    pub report_stands: bool,
     /// Bytes of generated text, as written in JSON.
     pub output_bytes: u64,
     /// Pieces of generated text.
@@ -174,9 +175,9 @@ impl StreamMeter {
         let held = if holds { Bytes::from(partial) } else { Bytes::new() };
         let seen = self.seen;
         StreamOutcome {
-            reported: seen.usage,
+            reported: seen.report.map(|report| report.usage()),
             usage_error: seen.usage_error,
-            output_since_report: seen.pieces_since_usage > 0,
+            report_stands: seen.report.is_some_and(|report| report.last) && seen.pieces_since_usage == 0,
             output_bytes: seen.output_bytes,
             output_pieces: seen.output_pieces,
             events: seen.events,
@@ -265,8 +266,8 @@ impl Seen {
         self.output_pieces = self.output_pieces.saturating_add(reading.output_pieces);
         self.pieces_since_usage = self.pieces_since_usage.saturating_add(reading.output_pieces);
         match reading.usage {
-            Some(Ok(usage)) => {
-                self.usage = Some(usage);
+            Some(Ok(report)) => {
+                self.report = Some(self.report.map_or(report, |before| before.then(report)));
                 self.pieces_since_usage = 0;
             }
             Some(Err(error)) => self.usage_error = Some(error),
@@ -279,7 +280,7 @@ impl StreamOutcome {
     /// Writes an error to end the stream with. `held` must not have been forwarded then, and no terminator may follow.
     #[must_use]
     pub fn error_event(&self, dialect: Dialect, error: &ErrorReply<'_>) -> Bytes {
-        let event = dialect.write_error_event(error);
+        let event = dialect.write_error_event(error, self.events);
         if self.mid_event { Bytes::from([&b"\n\n"[..], &event].concat()) } else { event }
     }
 
@@ -288,7 +289,7 @@ impl StreamOutcome {
     #[must_use]
     pub fn verdict(&self, prompt: TokenEstimate) -> UsageVerdict {
         match self.reported {
-            Some(usage) if !self.output_since_report && is_complete(&usage) => UsageVerdict { source: UsageSource::Provider, usage },
+            Some(usage) if self.report_stands && usage.is_complete() => UsageVerdict { source: UsageSource::Provider, usage },
             reported => UsageVerdict { source: UsageSource::PartialEstimate, usage: self.estimated(reported, prompt) },
         }
     }
@@ -301,16 +302,13 @@ impl StreamOutcome {
             Err(_) => reported.output_tokens.unwrap_or(0).max(reported.reasoning_tokens.unwrap_or(0)),
         };
         Usage {
-            input_tokens: reported.input_tokens.or(Some(prompt.bound)),
+            // Some servers say 0 until they know.
+            input_tokens: reported.input_tokens.filter(|input| *input > 0).or(Some(prompt.bound)),
             output_tokens: Some(seen.max(said)),
             total_tokens: None,
             ..reported
         }
     }
-}
-
-fn is_complete(usage: &Usage) -> bool {
-    usage.input_tokens.is_some() && usage.output_tokens.is_some()
 }
 
 fn forward_slice(chunk: &Bytes, from: usize, to: usize, forward: &mut Vec<Bytes>) {

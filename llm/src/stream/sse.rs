@@ -109,8 +109,19 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 /// Writes an event with this data; line breaks in it make it several `data` lines.
 #[must_use]
 pub fn write_data(data: &[u8]) -> bytes::Bytes {
+    write(&[], data)
+}
+
+/// Writes an event with a name, which must have no line break, and this data.
+#[must_use]
+pub fn write_named(name: &str, data: &[u8]) -> bytes::Bytes {
+    write(format!("event: {name}\n").as_bytes(), data)
+}
+
+fn write(first_line: &[u8], data: &[u8]) -> bytes::Bytes {
     let lines = memchr_iter(b'\n', data).count().saturating_add(1);
-    let mut out = Vec::with_capacity(data.len().saturating_add(lines.saturating_mul(6)).saturating_add(2));
+    let mut out = Vec::with_capacity(first_line.len().saturating_add(data.len()).saturating_add(lines.saturating_mul(6)).saturating_add(2));
+    out.extend_from_slice(first_line);
     for line in data.split(|byte| *byte == b'\n') {
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(line);

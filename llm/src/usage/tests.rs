@@ -33,6 +33,8 @@ fn reasoning_apart_from_output_is_known_by_the_total() {
 fn contradictions_are_reported_each_by_its_name() {
     let cached = Usage { cached_input_tokens: Some(11), ..report(10, 1) };
     assert_eq!(cached.buckets(), Err(UsageMismatch::CachedExceedsInput { cached: 11, input: 10 }));
+    let hour = Usage { cache_write_tokens: Some(3), cache_write_1h_tokens: Some(4), ..report(10, 1) };
+    assert_eq!(hour.buckets(), Err(UsageMismatch::HourExceedsCacheWrite { hour: 4, written: 3 }));
     let reasoning = Usage { reasoning_tokens: Some(2), ..report(10, 1) };
     assert_eq!(reasoning.buckets(), Err(UsageMismatch::ReasoningExceedsOutput { reasoning: 2, output: 1 }));
     let total = Usage { total_tokens: Some(12), ..report(10, 1) };
@@ -62,18 +64,20 @@ proptest! {
     /// the sum of the buckets is the provider's total, or the report is refused; never a third thing.
     #[test]
     fn buckets_add_up_to_the_totals_or_are_refused(
-        input in maybe(), cached in maybe(), write in maybe(), output in maybe(), reasoning in maybe(), total in maybe(),
+        input in maybe(), cached in maybe(), write in maybe(), output in maybe(), reasoning in maybe(), total in maybe(), hour in maybe(),
     ) {
         let usage = Usage {
-            input_tokens: input, cached_input_tokens: cached, cache_write_tokens: write,
+            input_tokens: input, cached_input_tokens: cached, cache_write_tokens: write, cache_write_1h_tokens: hour,
             output_tokens: output, reasoning_tokens: reasoning, total_tokens: total, ..Usage::default()
         };
         if let Ok(buckets) = usage.buckets() {
             if let Some(total) = total {
                 prop_assert_eq!(buckets.sum(), total);
             }
+            prop_assert!(buckets.cache_write_1h <= buckets.cache_write);
             prop_assert_eq!(buckets.input + buckets.cached_input + buckets.cache_write, input.unwrap());
         }
+        prop_assert!(usage.ceiling().cache_write_1h <= usage.ceiling().cache_write);
         prop_assert!(usage.ceiling().sum() >= total.unwrap_or(0));
         prop_assert!(usage.ceiling().sum() >= input.unwrap_or(0).max(output.unwrap_or(0)));
     }

@@ -1,38 +1,32 @@
-//! Writing chat completions, their chunks, and errors.
+//! Writing chat completions, whole and streamed, and errors.
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{error::ErrorReply, response::Completion, stream::sse, usage::Usage};
+use crate::{
+    dialect::to_json,
+    error::ErrorReply,
+    response::{Completion, Finish},
+    stream::sse,
+    usage::Usage,
+};
 
 /// The event that ends a stream in good order.
-pub const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
-
-/// What all chunks of one stream have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk<'a> {
-    /// Id of the reply.
-    pub id: &'a str,
-    /// Seconds since 1970.
-    pub created: u64,
-    /// The model that answers.
-    pub model: &'a str,
-}
+pub(super) const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 /// What one chunk brings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delta<'a> {
+enum Piece<'a> {
     /// The first chunk: who speaks.
     Role,
     /// A piece of text.
     Content(&'a str),
     /// The last chunk: why it ended.
-    Finish(&'a str),
+    Finish(&'static str),
 }
 
 /// Writes a whole buffered completion.
 #[must_use]
-pub fn write_completion(completion: &Completion<'_>) -> Bytes {
+pub(in crate::dialect) fn write_completion(completion: &Completion<'_>) -> Bytes {
     to_json(&CompletionBody {
         id: completion.id,
         object: "chat.completion",
@@ -42,27 +36,37 @@ pub fn write_completion(completion: &Completion<'_>) -> Bytes {
             index: 0,
             message: MessageBody { role: "assistant", content: completion.content, refusal: None },
             logprobs: None,
-            finish_reason: completion.finish_reason,
+            finish_reason: reason(completion.finish),
         }],
         usage: UsageBody::from(&completion.usage),
     })
 }
 
-/// Writes one event of a streamed completion.
+/// Writes a streamed completion, one event an element: who speaks, the pieces, why it ended, the usage, the end.
 #[must_use]
-pub fn write_chunk(chunk: &Chunk<'_>, delta: Delta<'_>) -> Bytes {
-    let (delta, finish_reason) = match delta {
-        Delta::Role => (DeltaBody { role: Some("assistant"), content: Some("") }, None),
-        Delta::Content(text) => (DeltaBody { role: None, content: Some(text) }, None),
-        Delta::Finish(reason) => (DeltaBody { role: None, content: None }, Some(reason)),
-    };
-    write_event(chunk, &[ChunkChoice { index: 0, delta, logprobs: None, finish_reason }], None)
+pub(in crate::dialect) fn write_completion_events(completion: &Completion<'_>, pieces: &[&str]) -> Vec<Bytes> {
+    let mut events = vec![write_chunk(completion, Piece::Role)];
+    events.extend(pieces.iter().map(|piece| write_chunk(completion, Piece::Content(piece))));
+    events.push(write_chunk(completion, Piece::Finish(reason(completion.finish))));
+    events.push(write_event(completion, &[], Some(UsageBody::from(&completion.usage))));
+    events.push(DONE);
+    events
 }
 
-/// Writes the event that reports usage: no choices, behind the last of them.
-#[must_use]
-pub fn write_usage_chunk(chunk: &Chunk<'_>, usage: &Usage) -> Bytes {
-    write_event(chunk, &[], Some(UsageBody::from(usage)))
+fn write_chunk(completion: &Completion<'_>, piece: Piece<'_>) -> Bytes {
+    let (delta, finish_reason) = match piece {
+        Piece::Role => (DeltaBody { role: Some("assistant"), content: Some("") }, None),
+        Piece::Content(text) => (DeltaBody { role: None, content: Some(text) }, None),
+        Piece::Finish(reason) => (DeltaBody { role: None, content: None }, Some(reason)),
+    };
+    write_event(completion, &[ChunkChoice { index: 0, delta, logprobs: None, finish_reason }], None)
+}
+
+fn reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+    }
 }
 
 pub(crate) fn write_error(error: &ErrorReply<'_>) -> Bytes {
@@ -73,14 +77,9 @@ pub(crate) fn write_error_event(error: &ErrorReply<'_>) -> Bytes {
     sse::write_data(&write_error(error))
 }
 
-/// Our own plain structures can always be written; should one not, an empty object is still JSON.
-pub(in crate::dialect) fn to_json(body: &impl Serialize) -> Bytes {
-    serde_json::to_vec(body).map_or(Bytes::from_static(b"{}"), Bytes::from)
-}
-
-fn write_event(chunk: &Chunk<'_>, choices: &[ChunkChoice<'_>], usage: Option<UsageBody>) -> Bytes {
-    let body = ChunkBody { id: chunk.id, object: "chat.completion.chunk", created: chunk.created, model: chunk.model, choices, usage };
-    sse::write_data(&to_json(&body))
+fn write_event(completion: &Completion<'_>, choices: &[ChunkChoice<'_>], usage: Option<UsageBody>) -> Bytes {
+    let Completion { id, created, model, .. } = *completion;
+    sse::write_data(&to_json(&ChunkBody { id, object: "chat.completion.chunk", created, model, choices, usage }))
 }
 
 #[derive(Serialize)]
@@ -142,7 +141,7 @@ struct DeltaBody<'a> {
 
 /// A usage report in OpenAI's members; absent counts are left out.
 #[derive(Serialize)]
-struct UsageBody {
+pub(super) struct UsageBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,12 +184,22 @@ impl OutputDetails {
     }
 }
 
+impl UsageBody {
+    /// Of a report that another dialect may have made without a total, which OpenAI's clients count on.
+    pub(super) fn with_total(usage: &Usage) -> Self {
+        let sum = usage.input_tokens.zip(usage.output_tokens).map(|(input, output)| input.saturating_add(output));
+        Self::from(&Usage { total_tokens: usage.total_tokens.or(sum), ..*usage })
+    }
+}
+
 impl From<&Usage> for UsageBody {
     fn from(usage: &Usage) -> Self {
         let Usage {
             input_tokens,
             cached_input_tokens,
             cache_write_tokens,
+            // OpenAI has no word for how long it is kept.
+            cache_write_1h_tokens: _,
             input_audio_tokens,
             output_tokens,
             reasoning_tokens,

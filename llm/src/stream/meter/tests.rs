@@ -115,7 +115,7 @@ fn an_event_without_end_is_not_held_beyond_the_limit() {
 
 #[test]
 fn an_error_of_ours_begins_on_a_line_of_its_own() {
-    let error = ErrorReply { message: "gone", kind: "upstream_error", code: None, param: None, budget: None };
+    let error = ErrorReply { status: 502, message: "gone", kind: "upstream_error", code: None, param: None, budget: None };
     let event = "data: {\"error\":{\"message\":\"gone\",\"type\":\"upstream_error\",\"code\":null,\"param\":null}}\n\n";
     let cut = [TEXT, "data: {\"cho"];
     let (_, outcome) = run(forwarding(), &cut);

@@ -1,0 +1,108 @@
+//! Embeddings from one dialect to another: OpenAI's `/v1/embeddings` and Gemini's `embedContent` and `batchEmbedContents`.
+//!
+//! Promises: numbers come out as the provider wrote them. Only where a caller wants base64 and the provider gives numbers, or the other
+//! way round, they go through 32-bit floats, which is what base64 holds. What has no place is named in [`Dropped`].
+//!
+//! Leaves out: inputs that are no text. Ids of tokens mean something to one provider only and are refused.
+
+mod vector;
+
+use std::borrow::Cow;
+
+pub use vector::{Vector, VectorError};
+
+use super::{Dropped, Json, ReadAnswerError, Stamp};
+use crate::{
+    dialect::{Dialect, gemini, openai_embeddings},
+    request::ReadRequestError,
+    usage::Usage,
+};
+
+/// Texts to be embedded.
+#[derive(Debug, Clone)]
+pub struct EmbeddingRequest<'a> {
+    /// The texts; each gets a vector.
+    pub inputs: Vec<Cow<'a, str>>,
+    /// How many numbers a vector shall have.
+    pub dimensions: Option<u32>,
+    /// The provider's name for the end user.
+    pub end_user: Option<Cow<'a, str>>,
+    /// How the caller wants the vectors.
+    pub shape: Shape,
+    /// Members that have no place here, in order, by their dotted names.
+    pub others: Vec<(Cow<'a, str>, Json<'a>)>,
+}
+
+/// How a caller wants the vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A list of numbers each.
+    Numbers,
+    /// Base64 of the numbers each (OpenAI's `encoding_format`).
+    Base64,
+    /// The one vector of the one text, not in a list (Gemini's `embedContent`).
+    Single,
+}
+
+/// Embedded texts.
+#[derive(Debug, Clone)]
+pub struct EmbeddingAnswer<'a> {
+    /// The vectors, in the order of the texts.
+    pub vectors: Vec<Vector<'a>>,
+    /// What was consumed, where the provider says.
+    pub usage: Option<Usage>,
+}
+
+/// A request in the provider's dialect, and what the way back needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConvertedEmbedding {
+    /// The body. Gemini's is one for `batchEmbedContents`.
+    pub body: Vec<u8>,
+    /// How the caller wants the vectors.
+    pub shape: Shape,
+    /// What could not be said.
+    pub dropped: Dropped,
+}
+
+/// Says a request in another dialect, for `model` as the provider calls it; `None` if one of the two has no embeddings here.
+#[must_use]
+pub fn request(from: Dialect, body: &[u8], to: Dialect, model: &str) -> Option<Result<ConvertedEmbedding, ReadRequestError>> {
+    let read = match from {
+        Dialect::OpenAiEmbeddings => openai_embeddings::read_request(body),
+        Dialect::Gemini => gemini::embeddings::read_request(body),
+        _ => return None,
+    };
+    let write = match to {
+        Dialect::OpenAiEmbeddings => openai_embeddings::write_request,
+        Dialect::Gemini => gemini::embeddings::write_request,
+        _ => return None,
+    };
+    Some(read.map(|request| {
+        let mut dropped = Dropped::default();
+        let body = write(&request, model, &mut dropped);
+        request.others.iter().for_each(|(name, _)| dropped.note(name.to_string()));
+        ConvertedEmbedding { body, shape: request.shape, dropped }
+    }))
+}
+
+/// Says a provider's answer in another dialect; `None` if one of the two has no embeddings here.
+#[must_use]
+pub fn answer(from: Dialect, body: &[u8], to: Dialect, shape: Shape, stamp: &Stamp<'_>) -> Option<Result<Vec<u8>, ReadAnswerError>> {
+    let read = match from {
+        Dialect::OpenAiEmbeddings => openai_embeddings::read_answer(body),
+        Dialect::Gemini => gemini::embeddings::read_answer(body),
+        _ => return None,
+    };
+    let write = match to {
+        Dialect::OpenAiEmbeddings => openai_embeddings::write_answer,
+        Dialect::Gemini => gemini::embeddings::write_answer,
+        _ => return None,
+    };
+    Some(read.and_then(|answer| {
+        let wrong = |_: VectorError| ReadAnswerError::WrongType { field: "embedding".to_owned(), expected: VectorError::EXPECTED };
+        write(&answer, shape, stamp).map_err(wrong)
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! The usage report: its input is what was neither read from nor written to the cache, and so is not what its total says it is with them.
+
+use crate::{
+    json::{Cursor, SyntaxError, Value},
+    stream::EventReading,
+    usage::{
+        ReadUsageError, Usage,
+        report::{Report, count, find, read_members},
+    },
+};
+
+pub(in crate::dialect) fn read_usage(reply: &[u8]) -> Result<Option<Usage>, ReadUsageError> {
+    let stated = find(reply, "usage")?.map_or(Ok(None), |report| from_value(&report))?;
+    Ok(stated.map(|stated| Report::parts(stated, true).usage()))
+}
+
+/// The total is left out: with a cache, servers differ in whether it contains what was read and written.
+fn from_value(value: &Value<'_>) -> Result<Option<Usage>, ReadUsageError> {
+    read_members(value, |usage, key, value| {
+        match key {
+            b"inputTokens" => usage.input_tokens = count("inputTokens", value)?,
+            b"outputTokens" => usage.output_tokens = count("outputTokens", value)?,
+            b"cacheReadInputTokens" => usage.cached_input_tokens = count("cacheReadInputTokens", value)?,
+            b"cacheWriteInputTokens" => usage.cache_write_tokens = count("cacheWriteInputTokens", value)?,
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+/// Reads the payload of one event, taken out of its frame: a piece (`delta`), the end (`stopReason`), or the report, which is the last.
+pub(in crate::dialect) fn read_event(data: &[u8]) -> EventReading {
+    let mut reading = EventReading::default();
+    if read(data, &mut reading).is_err() {
+        return EventReading::malformed();
+    }
+    reading
+}
+
+fn read(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::new(data);
+    let mut walk = cursor.begin_object()?;
+    while let Some(key) = cursor.next_key(&mut walk)? {
+        match &*key.key_bytes() {
+            b"delta" => reading.count_text(&mut cursor, |name| matches!(name, b"signature" | b"redactedContent"))?,
+            b"stopReason" => reading.done |= !cursor.value()?.is_null(),
+            b"usage" => reading.report(from_value(&cursor.value()?), |stated| Report::parts(stated, true)),
+            _ => drop(cursor.value()?),
+        }
+    }
+    cursor.end()
+}
