@@ -8,5 +8,6 @@ mod headers;
 mod pass_through;
 mod refusals;
 mod streams;
+mod surfaces;
 mod telemetry;
 mod usage;

@@ -1,10 +1,10 @@
 //! One request from its first byte to its settlement, as a chain of typed stages.
 //!
-//! Here: what every exchange shares, when and where a request came, and how it can fail. `chat` is the chain, `attempts` the walk along a
+//! Here: what every exchange shares, when and where a request came, and how it can fail. `call` is the chain, `attempts` the walk along a
 //! route, `dry_run` what the chain would do.
 
 pub(crate) mod attempts;
-pub(crate) mod chat;
+pub(crate) mod call;
 pub(crate) mod dry_run;
 
 use std::net::IpAddr;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
+use llm::dialect::Dialect;
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Denial, DenialReason, Trace};
 use policy::id::{IdKind, id_with_tail};
@@ -212,6 +213,11 @@ pub(crate) enum Failure {
         /// `provider/model`
         target: Arc<str>,
     },
+    /// The answer can't be read in its provider's dialect.
+    Unreadable {
+        /// `provider/model`
+        target: Arc<str>,
+    },
     /// The answer is too large to be kept.
     ReplyTooLarge {
         /// `provider/model`
@@ -240,6 +246,7 @@ pub(crate) enum Failure {
 /// A provider's refusal of the request itself, as it came.
 #[derive(Debug)]
 pub(crate) struct RefusedReply {
+    pub spoken: Dialect,
     pub content_type: Option<HeaderValue>,
     pub passed: SmallVec<[(HeaderName, HeaderValue); 4]>,
     pub body: Bytes,
@@ -254,9 +261,11 @@ impl Failure {
     /// The target of the last attempt.
     pub(crate) fn target(&self) -> Option<&str> {
         match self {
-            Self::Upstream { target, .. } | Self::UpstreamStatus { target, .. } | Self::Cut { target } | Self::ReplyTooLarge { target } => {
-                Some(target)
-            }
+            Self::Upstream { target, .. }
+            | Self::UpstreamStatus { target, .. }
+            | Self::Cut { target }
+            | Self::Unreadable { target }
+            | Self::ReplyTooLarge { target } => Some(target),
             _ => None,
         }
     }

@@ -13,9 +13,9 @@ use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 
-use crate::exchange::{Arrival, Context, Failure, chat};
+use crate::exchange::{Arrival, Context, Failure, call};
 use crate::ingress::body::check_framing;
-use crate::ingress::endpoint::Endpoint;
+use crate::ingress::endpoint::{Endpoint, dialect_of};
 use crate::ingress::{ReadFailure, body};
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent, refuse};
@@ -142,7 +142,7 @@ impl Gateway {
             Endpoint::Root => return admin::root(session, arrival, head_only).await,
             _ if self.operations_only => Failure::UnknownRoute,
             _ if context.is_draining() => Failure::ShuttingDown,
-            Endpoint::ChatCompletions => return Box::pin(chat::serve(context, session, arrival)).await,
+            Endpoint::Call(dialect, addressed) => return Box::pin(call::serve(context, session, arrival, dialect, addressed)).await,
             Endpoint::Models => return models::list(context, session, arrival).await,
             Endpoint::Model(id) => return models::show(context, session, arrival, id).await,
             Endpoint::NotServed(surface) => Failure::NotServed(surface),
@@ -150,7 +150,8 @@ impl Gateway {
             Endpoint::Unknown => Failure::UnknownRoute,
         };
         body::linger(session).await;
-        refuse(session, &arrival.request_id, &Refusal::of(&failure, arrival.time)).await
+        let refusal = Refusal::of(&failure, arrival.time).said_in(dialect_of(session.req_header().uri.path()));
+        refuse(session, &arrival.request_id, &refusal).await
     }
 
     /// A panic is ours: the caller gets a 500 if nothing went out yet, the connection ends either way.
@@ -159,7 +160,7 @@ impl Gateway {
         tracing::error!(request.id = %arrival.request_id, "a request ended in a bug");
         session.set_keepalive(None);
         if session.response_written().is_none() {
-            let refusal = Refusal::of(&Failure::Bug, arrival.time);
+            let refusal = Refusal::of(&Failure::Bug, arrival.time).said_in(dialect_of(session.req_header().uri.path()));
             let mut head = Head::new(refusal.status, &arrival.request_id);
             head.value(http::header::CONNECTION, http::HeaderValue::from_static("close"));
             return head.send(session, relay::json(), refusal.body()).await.and(Err(CallerGone));

@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use llm::dialect::openai_chat::ChatHead;
+use llm::dialect::Dialect;
+use llm::request::Head;
 use policy::decision::{Trace, TraceStep};
 use policy::facts::{RequestFacts, Subject, Surface, Tags};
 
@@ -50,36 +51,50 @@ pub(crate) struct Origin {
     pub peer: IpAddr,
 }
 
-/// Everything that rules may know of a chat request.
-pub(crate) fn chat_facts(
+/// Everything that rules may know of a request.
+pub(crate) fn facts(
     caller: &Caller,
     origin: Origin,
-    chat: &ChatHead<'_>,
+    head: &Head<'_>,
     headers: &CallerHeaders,
 ) -> Result<(RequestFacts, Trace), ReadFailure> {
-    let estimate = chat.estimate();
+    let estimate = head.estimate();
     let nothing = Tags::default();
     let bound = caller.policy.engine.bound_tags(&caller.subject).unwrap_or(&nothing);
-    let (tags, trace) = tags(bound, chat, headers)?;
+    let (tags, trace) = tags(bound, head, headers)?;
     let facts = RequestFacts {
-        model: Arc::from(chat.model.as_ref()),
-        surface: Surface::OpenaiChat,
-        stream: chat.stream,
+        model: Arc::from(head.model.as_ref()),
+        surface: surface(head.dialect),
+        stream: head.stream,
         input_tokens: estimate.likely,
         input_tokens_bound: estimate.bound,
-        max_output_tokens: chat.output_limit().map(u64::from),
-        choices: chat.choices.max(1),
-        has_tools: chat.has_tools,
-        has_images: chat.has_images(),
+        // Embeddings have no output that costs.
+        max_output_tokens: if head.embeds { Some(0) } else { head.output_limit.map(u64::from) },
+        choices: head.choices.max(1),
+        has_tools: head.has_tools,
+        has_images: head.has_images(),
         time: origin.time,
         peer: origin.peer,
         client: headers.client.clone(),
-        end_user: end_user(chat, headers)?,
+        end_user: end_user(head, headers)?,
         tags,
-        trace_id: either(&headers.trace_id, chat.metadata.trace_id.as_deref()),
-        conversation_id: either(&headers.conversation_id, chat.metadata.conversation_id.as_deref()),
+        trace_id: either(&headers.trace_id, head.metadata.trace_id.as_deref()),
+        conversation_id: either(&headers.conversation_id, head.metadata.conversation_id.as_deref()),
     };
     Ok((facts, trace))
+}
+
+/// The surface that a dialect is spoken on.
+pub(crate) fn surface(dialect: Dialect) -> Surface {
+    match dialect {
+        Dialect::OpenAiChat => Surface::OpenaiChat,
+        Dialect::OpenAiResponses => Surface::OpenaiResponses,
+        Dialect::OpenAiEmbeddings => Surface::OpenaiEmbeddings,
+        Dialect::AnthropicMessages => Surface::AnthropicMessages,
+        Dialect::Gemini => Surface::Gemini,
+        // No caller speaks it.
+        Dialect::BedrockConverse => Surface::Passthrough,
+    }
 }
 
 fn either(header: &Option<Arc<str>>, body: Option<&str>) -> Option<Arc<str>> {
@@ -87,24 +102,24 @@ fn either(header: &Option<Arc<str>>, body: Option<&str>) -> Option<Arc<str>> {
 }
 
 /// The body's own word, then the header's, then what callers who know nothing of us put into `metadata.user_id` and `user`.
-fn end_user(chat: &ChatHead<'_>, headers: &CallerHeaders) -> Result<Option<Arc<str>>, ReadFailure> {
-    if let Some(named) = chat.extensions.end_user.as_deref() {
+fn end_user(head: &Head<'_>, headers: &CallerHeaders) -> Result<Option<Arc<str>>, ReadFailure> {
+    if let Some(named) = head.extensions.end_user.as_deref() {
         if named.is_empty() || named.len() > TEXT_LIMIT {
             return Err(ReadFailure::Header { name: "mlx:end_user", problem: "must have 1 to 256 bytes" });
         }
         return Ok(Some(Arc::from(named)));
     }
-    let fallback = chat.metadata.user_id.as_deref().or(chat.user.as_deref());
+    let fallback = head.metadata.user_id.as_deref().or(head.user.as_deref());
     Ok(either(&headers.end_user, fallback))
 }
 
-fn tags(bound: &Tags, chat: &ChatHead<'_>, headers: &CallerHeaders) -> Result<(Tags, Trace), ReadFailure> {
+fn tags(bound: &Tags, head: &Head<'_>, headers: &CallerHeaders) -> Result<(Tags, Trace), ReadFailure> {
     let mut tags = bound.clone();
     let mut trace = Trace::default();
-    if chat.extensions.tags.len() > TAG_LIMIT {
+    if head.extensions.tags.len() > TAG_LIMIT {
         return Err(ReadFailure::Header { name: "mlx:tags", problem: "has more than 64 tags" });
     }
-    for (name, value) in &chat.extensions.tags {
+    for (name, value) in &head.extensions.tags {
         if name.is_empty() || name.len() > TEXT_LIMIT || value.len() > TEXT_LIMIT {
             return Err(ReadFailure::Header { name: "mlx:tags", problem: "has a tag with an empty name or more than 256 bytes" });
         }
@@ -141,9 +156,9 @@ mod tests {
     #[test]
     fn bound_tags_win_over_the_body_and_the_body_over_the_header() {
         let body = br#"{"model":"m","messages":[],"mlx:tags":{"team":"sales","app":"body"}}"#;
-        let chat = ChatHead::read(body).expect("a request");
+        let head = Dialect::OpenAiChat.read_head(body, None).expect("a request");
         let bound: Tags = [("team", "support")].into_iter().collect();
-        let (tags, trace) = tags(&bound, &chat, &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
+        let (tags, trace) = tags(&bound, &head, &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
         let pairs: Vec<_> = tags.iter().collect();
         assert_eq!(pairs, [("app", "body"), ("run", "7"), ("team", "support")]);
         let expected = TraceStep::TagOverrideIgnored { tag: Arc::from("team"), asked: Arc::from("sales"), bound: Arc::from("support") };
@@ -153,13 +168,13 @@ mod tests {
     #[test]
     fn the_end_user_is_taken_from_body_header_metadata_and_user_in_this_order() {
         let full = br#"{"model":"m","messages":[],"mlx:end_user":"a","metadata":{"user_id":"c"},"user":"d"}"#;
-        let chat = ChatHead::read(full).expect("a request");
+        let head = Dialect::OpenAiChat.read_head(full, None).expect("a request");
         let mut with_header = headers(&[]);
         with_header.end_user = Some(Arc::from("b"));
-        assert_eq!(end_user(&chat, &with_header).expect("an end user").as_deref(), Some("a"));
+        assert_eq!(end_user(&head, &with_header).expect("an end user").as_deref(), Some("a"));
         let plain = br#"{"model":"m","messages":[],"metadata":{"user_id":"c"},"user":"d"}"#;
-        let chat = ChatHead::read(plain).expect("a request");
-        assert_eq!(end_user(&chat, &with_header).expect("an end user").as_deref(), Some("b"));
-        assert_eq!(end_user(&chat, &headers(&[])).expect("an end user").as_deref(), Some("c"));
+        let head = Dialect::OpenAiChat.read_head(plain, None).expect("a request");
+        assert_eq!(end_user(&head, &with_header).expect("an end user").as_deref(), Some("b"));
+        assert_eq!(end_user(&head, &headers(&[])).expect("an end user").as_deref(), Some("c"));
     }
 }

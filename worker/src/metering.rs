@@ -63,7 +63,7 @@ pub(crate) struct Booking<'c> {
 
 impl<'c> Booking<'c> {
     /// The caller is known.
-    pub(crate) fn begin(context: &'c Context, caller: &Caller, arrival: &Arrival) -> Self {
+    pub(crate) fn begin(context: &'c Context, caller: &Caller, arrival: &Arrival, surface: Surface) -> Self {
         let bundle = caller.policy.engine.bundle();
         let key = usize::try_from(caller.subject.key).ok().and_then(|index| bundle.keys.get(index));
         let project = usize::try_from(caller.subject.project).ok().and_then(|index| bundle.projects.get(index));
@@ -78,7 +78,7 @@ impl<'c> Booking<'c> {
             time: arrival.time,
             project: project.map_or_else(nobody, |project| Named { id: Arc::clone(&project.id), name: Arc::clone(&project.name) }),
             key: key.map_or_else(nobody, |key| Named { id: Arc::clone(&key.id), name: Arc::clone(&key.name) }),
-            surface: Surface::OpenaiChat,
+            surface,
             requested_model: Arc::from(""),
             model: None,
             provider: None,
@@ -172,9 +172,9 @@ impl<'c> Booking<'c> {
     }
 
     /// The attempt has an answer. Which model gives it is read only where spans are exported.
-    pub(crate) fn answered(&mut self, first: &First) {
+    pub(crate) fn answered(&mut self, spoken: Dialect, first: &First) {
         let Some(attempt) = self.traced.as_mut().and_then(|traced| traced.attempts.last_mut()) else { return };
-        let named = |data: &[u8]| Dialect::OpenAiChat.read_model(data).filter(|model| model.len() <= MODEL_NAME_LIMIT).map(Cow::into_owned);
+        let named = |data: &[u8]| spoken.read_model(data).filter(|model| model.len() <= MODEL_NAME_LIMIT).map(Cow::into_owned);
         attempt.answered_by = match first {
             First::Whole(body) => named(body),
             First::Piece(piece) => Event::first(piece).data.and_then(|data| named(&data)),

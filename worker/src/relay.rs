@@ -1,12 +1,13 @@
 //! A provider's answer on its way to the caller: passed on as it came, measured as it passes.
 //!
-//! Promises: no byte is decoded and written again; a slow caller slows the provider down, not this process; a caller that leaves ends the
+//! Promises: where provider and caller speak one dialect, no byte is decoded and written again; a slow caller slows the provider down, not this process; a caller that leaves ends the
 //! provider's work; a stream that dies after its first byte ends with an error event and without `[DONE]`.
 
 mod stream;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use llm::convert::{self, Stamp, embeddings};
 use llm::dialect::Dialect;
 use llm::response::add_member;
 use llm::stream::meter::UsageVerdict;
@@ -15,11 +16,12 @@ use llm::usage::{Usage, UsageSource};
 use pingora_core::protocols::http::ServerSession;
 
 use crate::enforce::{action_word, most_constraining};
-use crate::exchange::RefusedReply;
 use crate::exchange::attempts::{Answer, First, Flight};
+use crate::exchange::{Failure, RefusedReply};
 use crate::metering::{AttemptEnd, consumption};
-use crate::respond::head::{CallerGone, Head, Sent};
-use crate::upstream::Reply;
+use crate::respond::Refusal;
+use crate::respond::head::{CallerGone, Head, Sent, refuse};
+use crate::upstream::{Reply, WayBack};
 
 /// Ends when the caller closes the connection; never otherwise.
 pub(crate) async fn caller_gone(session: &mut ServerSession) {
@@ -59,6 +61,9 @@ fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
     let Some(current) = &flight.current else { return };
     let target = current.admission.target();
     head.served_by(&target.provider_name, &target.model);
+    if !reply.dropped.is_empty() {
+        head.dropped(&reply.dropped.header());
+    }
     if let Some(tokens) = current.admission.clamped_to() {
         head.clamped(tokens);
     }
@@ -69,39 +74,64 @@ fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
 }
 
 async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, mut head: Head, reply: Reply, body: Bytes) -> Sent {
-    let Reply { status, content_type, body: connection, .. } = reply;
+    let Reply { status, spoken, back, content_type, body: connection, .. } = reply;
     connection.finish().await;
-    let verdict = whole_verdict(&flight, &body);
+    let verdict = whole_verdict(&flight, spoken, &body);
     let consumed = Some(consumption(flight.context, &verdict));
     let took = flight.took();
     flight.end(AttemptEnd { outcome: "ok", status, took, consumed });
-    head.cost(flight.booking.cost());
-    let Flight { outgoing, trace, mut booking, .. } = *flight;
+    let said = say_again(&flight, back, body);
+    let Flight { outgoing, trace, mut booking, last, .. } = *flight;
     let trace = trace.to_json();
-    let body = match outgoing.chat.extensions.trace {
+    let Some(body) = said else {
+        // It was generated and is paid for; the caller gets to know why it is not there.
+        let refusal = Refusal::of(&Failure::Unreadable { target: last }, crate::clock::now()).said_in(outgoing.head.dialect);
+        let sent = refuse(session, outgoing.request_id, &refusal).await;
+        booking.close(sent.unwrap_or(499), Some(refusal.code()), trace);
+        return sent;
+    };
+    head.cost(booking.cost());
+    let body = match outgoing.head.extensions.trace {
         true => add_member(&body, "mlx:trace", trace.get().as_bytes()).unwrap_or(body),
         false => body,
     };
     booking.first_byte();
+    let content_type = if back == WayBack::Same { content_type } else { None };
     let sent = head.send(session, content_type.unwrap_or_else(json), body).await;
     let gone = sent.is_err().then_some("client_closed_request");
     booking.close(sent.unwrap_or(499), gone, trace);
     sent
 }
 
-/// The usage of a whole answer: the provider's, or what its length suggests.
-fn whole_verdict(flight: &Flight<'_, '_>, body: &[u8]) -> UsageVerdict {
-    match Dialect::OpenAiChat.read_usage(body) {
-        Ok(Some(usage)) if usage.input_tokens.is_some() && usage.output_tokens.is_some() => {
-            UsageVerdict { source: UsageSource::Provider, usage }
+/// The answer in the caller's dialect; `None` where it can't be read in the provider's.
+fn say_again(flight: &Flight<'_, '_>, back: WayBack, body: Bytes) -> Option<Bytes> {
+    let outgoing = flight.outgoing;
+    let caller = outgoing.head.dialect;
+    let id = caller.reply_id(outgoing.request_id);
+    let stamp = Stamp { id: &id, created: outgoing.created, model: &outgoing.head.model };
+    let said = match back {
+        WayBack::Same => return Some(body),
+        WayBack::Converted(spoken) => convert::answer(spoken, &body, caller, &stamp).map_err(|error| error.to_string()),
+        WayBack::Embeddings(spoken, shape) => {
+            let answer = embeddings::answer(spoken, &body, caller, shape, &stamp)?;
+            answer.map_err(|error| error.to_string())
         }
+    };
+    said.inspect_err(|error| tracing::warn!(target.name = %flight.last, error, "a provider's answer can't be read")).ok().map(Bytes::from)
+}
+
+/// The usage of a whole answer: the provider's, or what its length suggests.
+fn whole_verdict(flight: &Flight<'_, '_>, spoken: Dialect, body: &[u8]) -> UsageVerdict {
+    match spoken.read_usage(body) {
+        Ok(Some(usage)) if usage.is_complete() => UsageVerdict { source: UsageSource::Provider, usage },
         reported => {
             if let Err(error) = reported {
                 tracing::warn!(%error, "a provider's usage report can't be read; estimated");
             }
-            let output = output_from_bytes(u64::try_from(body.len()).unwrap_or(u64::MAX), 1);
+            let bytes = if flight.outgoing.head.embeds { 0 } else { u64::try_from(body.len()).unwrap_or(u64::MAX) };
+            let output = output_from_bytes(bytes, u64::from(!flight.outgoing.head.embeds));
             let usage =
-                Usage { input_tokens: Some(flight.outgoing.chat.estimate().bound), output_tokens: Some(output), ..Usage::default() };
+                Usage { input_tokens: Some(flight.outgoing.head.estimate().bound), output_tokens: Some(output), ..Usage::default() };
             UsageVerdict { source: UsageSource::PartialEstimate, usage }
         }
     }
@@ -115,25 +145,34 @@ pub(crate) async fn pass_refusal(
     status: u16,
     refused: RefusedReply,
 ) -> Sent {
-    let RefusedReply { content_type, passed, body } = refused;
-    let Flight { mut booking, trace, .. } = *flight;
+    let RefusedReply { spoken, content_type, passed, body } = refused;
+    let Flight { mut booking, trace, outgoing, .. } = *flight;
     let mut head = Head::new(status, request_id);
     for (name, value) in passed {
         head.value(name, value);
     }
     head.cost(booking.cost());
     let is_json = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    let body = if is_json { body } else { foreign_refusal(status) };
+    let caller = outgoing.head.dialect;
+    let body = match convert::error(spoken, &body) {
+        _ if !is_json => foreign_refusal(caller, status),
+        Some((kind, message)) if spoken != caller => write_refusal(caller, status, &kind, &message),
+        None if spoken != caller => foreign_refusal(caller, status),
+        _ => body,
+    };
     booking.first_byte();
     let sent = head.send(session, json(), body).await;
     booking.close(if sent.is_ok() { status } else { 499 }, Some("upstream_refused"), trace.to_json());
     sent
 }
 
-fn foreign_refusal(status: u16) -> Bytes {
-    let message = format!("the provider refused the request with status {status}");
+fn foreign_refusal(caller: Dialect, status: u16) -> Bytes {
+    write_refusal(caller, status, "upstream_error", &format!("the provider refused the request with status {status}"))
+}
+
+fn write_refusal(caller: Dialect, status: u16, kind: &str, message: &str) -> Bytes {
     let code = Some(llm::error::ErrorCode::Name("upstream_refused"));
-    Dialect::OpenAiChat.write_error(&llm::error::ErrorReply { message: &message, kind: "upstream_error", code, param: None, budget: None })
+    caller.write_error(&llm::error::ErrorReply { status, message, kind, code, param: None, budget: None })
 }
 
 pub(crate) fn json() -> HeaderValue {

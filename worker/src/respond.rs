@@ -1,6 +1,6 @@
 //! What a caller sees when the answer is not the provider's: the one file that knows every refusal and every failure of the data plane.
 //!
-//! Promises: the shape is the surface's own (OpenAI's here), the id of the decision is in `X-Modelux-Request-Id`, the message names the
+//! Promises: the shape is the surface's own, the id of the decision is in `X-Modelux-Request-Id`, the message names the
 //! rule or the scope and what to do, and nothing internal is in it. Every kind of failure is matched by name; a new one does not compile
 //! until it has a status.
 
@@ -28,6 +28,8 @@ const NEVER: &str = "9999-12-31T23:59:59Z";
 /// A refusal in words and numbers.
 pub(crate) struct Refusal {
     pub status: u16,
+    /// The caller's.
+    dialect: Dialect,
     kind: &'static str,
     code: &'static str,
     message: Cow<'static, str>,
@@ -59,6 +61,9 @@ impl Refusal {
             Failure::Cut { target } => {
                 plain(502, "upstream_error", "upstream_cut", format!("the answer of `{target}` broke off; try again"))
             }
+            Failure::Unreadable { target } => {
+                plain(502, "upstream_error", "upstream_unreadable", format!("the answer of `{target}` can't be read"))
+            }
             Failure::ReplyTooLarge { target } => {
                 plain(502, "upstream_error", "upstream_error", format!("the answer of `{target}` is larger than this worker takes"))
             }
@@ -76,7 +81,7 @@ impl Refusal {
                 404,
                 "invalid_request_error",
                 "unknown_route",
-                "there is nothing at this path; chat completions are at `/v1/chat/completions`",
+                "there is nothing at this path; OpenAI's surface is at `/v1`, Anthropic's at `/anthropic/v1`, Gemini's at `/gemini/v1beta`",
             ),
             Failure::NotServed(surface) => {
                 plain(404, "invalid_request_error", "surface_not_served", format!("the {surface} surface is not served by this version"))
@@ -88,6 +93,11 @@ impl Refusal {
             },
             Failure::Bug => plain(500, "server_error", "internal_error", "something went wrong in the gateway; the request id names it"),
         }
+    }
+
+    /// The same in the caller's dialect.
+    pub(crate) fn said_in(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
     }
 
     /// The name of the error for logs and events.
@@ -102,12 +112,17 @@ impl Refusal {
 
     /// The body.
     pub(crate) fn body(&self) -> Bytes {
-        self.with_reply(|reply| Dialect::OpenAiChat.write_error(reply))
+        self.with_reply(|reply| self.dialect.write_error(reply))
     }
 
-    /// The event, for a stream that has begun.
-    pub(crate) fn event(&self) -> Bytes {
-        self.with_reply(|reply| Dialect::OpenAiChat.write_error_event(reply))
+    /// The event, for a stream of which so many events went out.
+    pub(crate) fn event(&self, events: u64) -> Bytes {
+        self.with_reply(|reply| self.dialect.write_error_event(reply, events))
+    }
+
+    /// The class of the error in OpenAI's words.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
     }
 
     fn with_reply<T>(&self, write: impl FnOnce(&ErrorReply<'_>) -> T) -> T {
@@ -122,12 +137,29 @@ impl Refusal {
                 Some(BudgetDetail { name: &short.name, spend_usd: &spend, cap_usd: &cap, period, period_resets_at: &resets_at })
             }
         };
-        write(&ErrorReply { message: &self.message, kind: self.kind, code: Some(code), param: self.param.as_deref(), budget })
+        write(&ErrorReply {
+            status: self.status,
+            message: &self.message,
+            kind: self.kind,
+            code: Some(code),
+            param: self.param.as_deref(),
+            budget,
+        })
     }
 }
 
 fn plain(status: u16, kind: &'static str, code: &'static str, message: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal { status, kind, code, message: message.into(), param: None, shortfall: None, retry_after: None, rate_limit: None }
+    Refusal {
+        status,
+        dialect: Dialect::OpenAiChat,
+        kind,
+        code,
+        message: message.into(),
+        param: None,
+        shortfall: None,
+        retry_after: None,
+        rate_limit: None,
+    }
 }
 
 fn of_read(failure: &ReadFailure) -> Refusal {
@@ -199,6 +231,15 @@ fn budget_message(short: &BudgetShortfall) -> String {
 fn of_send(failure: &Failure, error: &SendError) -> Refusal {
     let target = failure.target().unwrap_or_default();
     match error {
+        SendError::Inexpressible(error) => {
+            plain(400, "invalid_request_error", "not_convertible", format!("`{target}` can't be asked this: {error}"))
+        }
+        SendError::Strict { dropped } => plain(
+            400,
+            "invalid_request_error",
+            "unsupported_fields",
+            format!("`{target}` can't take {dropped}, and this project is strict about it; leave it out or choose another model"),
+        ),
         SendError::Timeout { ms } => plain(
             504,
             "timeout_error",

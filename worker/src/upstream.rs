@@ -12,6 +12,7 @@ pub(crate) mod outgoing;
 pub(crate) mod reply;
 pub(crate) mod simulated;
 pub(crate) mod site;
+pub(crate) mod vendor;
 
 use policy::source::RetryOn;
 
@@ -19,8 +20,9 @@ use crate::policy_feed::OrgPolicy;
 use crate::route::FailureClass;
 
 pub(crate) use connections::Connections;
-pub(crate) use outgoing::{Outgoing, Way};
+pub(crate) use outgoing::{Outgoing, Way, WayBack};
 pub(crate) use reply::{Reply, ReplyBody, ReplyCut};
+use vendor::Vendor;
 
 /// Why there is no response head.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,15 @@ pub(crate) enum SendError {
     /// The connection broke before a response head.
     #[error("the provider closed the connection before it answered")]
     Broken(#[source] Box<pingora_core::Error>),
+    /// What is asked can't be said in the provider's dialect.
+    #[error("the request can't be converted for the provider")]
+    Inexpressible(#[source] llm::convert::ConvertError),
+    /// Something would have to be left out, and the project forbids that.
+    #[error("the provider can't take {dropped}")]
+    Strict {
+        /// Fields, as `X-Modelux-Dropped` would name them.
+        dropped: String,
+    },
     /// No response head in time.
     #[error("the provider did not answer within {ms} ms")]
     Timeout {
@@ -54,7 +65,10 @@ impl SendError {
     /// What `retry_on` calls it.
     pub(crate) fn class(&self) -> FailureClass {
         match self {
-            Self::Unusable { .. } | Self::Address(destination::ResolveError::Forbidden { .. }) => FailureClass::NotAdmitted,
+            Self::Unusable { .. }
+            | Self::Inexpressible(_)
+            | Self::Strict { .. }
+            | Self::Address(destination::ResolveError::Forbidden { .. }) => FailureClass::NotAdmitted,
             Self::Address(_) | Self::Connect(_) | Self::Broken(_) => FailureClass::Retryable(RetryOn::Connect),
             Self::Timeout { .. } => FailureClass::Retryable(RetryOn::Timeout),
         }
@@ -63,7 +77,10 @@ impl SendError {
     /// The word for traces, events and metrics.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
-            Self::Unusable { .. } | Self::Address(destination::ResolveError::Forbidden { .. }) => "refused",
+            Self::Unusable { .. }
+            | Self::Inexpressible(_)
+            | Self::Strict { .. }
+            | Self::Address(destination::ResolveError::Forbidden { .. }) => "refused",
             Self::Address(_) | Self::Connect(_) | Self::Broken(_) => "connect",
             Self::Timeout { .. } => "timeout",
         }
@@ -82,17 +99,16 @@ pub(crate) async fn send(
     let index = usize::try_from(target.provider).map_err(|_| unusable("it is not in the bundle"))?;
     let bundle = policy.engine.bundle();
     let provider = bundle.providers.get(index).ok_or_else(|| unusable("it is not in the bundle"))?;
-    match provider.vendor.as_str() {
-        "simulated" => Ok(simulated::answer(way.admission, outgoing).await),
-        "openai" | "openai_compatible" => {
-            let base_url = provider.base_url.as_deref().ok_or_else(|| unusable("it has no `base_url`"))?;
-            let site = site::Site::parse(base_url).ok_or_else(|| unusable("its `base_url` can't be read"))?;
-            let secret = outgoing.caller_key.or_else(|| policy.secret(target.provider));
-            let request =
-                outgoing.to_wire(&site, secret, way, provider.vendor == "openai").ok_or_else(|| unusable("its key can't be sent"))?;
-            let addresses = connections.resolve(base_url, &site, bundle.deny_private_upstreams).await?;
-            connections.exchange(&addresses, &request).await
-        }
-        _ => Err(unusable("this version does not speak to its vendor")),
+    if provider.vendor == "simulated" {
+        return Ok(simulated::answer(way.admission, outgoing).await);
     }
+    let vendor = Vendor::named(&provider.vendor).ok_or_else(|| unusable("this version does not speak to its vendor"))?;
+    let base_url = provider.base_url.as_deref().ok_or_else(|| unusable("it has no `base_url`"))?;
+    let site = site::Site::parse(base_url).ok_or_else(|| unusable("its `base_url` can't be read"))?;
+    let secret = outgoing.caller_key.or_else(|| policy.secret(target.provider));
+    let prepared = outgoing.prepare(vendor, way.admission)?;
+    let request = outgoing.to_wire(&prepared, vendor, &site, secret, way).ok_or_else(|| unusable("its key can't be sent"))?;
+    let addresses = connections.resolve(base_url, &site, bundle.deny_private_upstreams).await?;
+    let reply = connections.exchange(&addresses, &request).await?;
+    Ok(Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply })
 }

@@ -65,6 +65,12 @@ pub(super) enum StreamOptions {
 }
 
 impl Layout {
+    /// Whether several requests stand in this one, each with its model (Gemini's `batchEmbedContents`).
+    #[must_use]
+    pub fn is_batch(&self) -> bool {
+        !self.more_models.is_empty()
+    }
+
     pub(super) fn new(dialect: Dialect, length: usize, open: usize) -> Self {
         Self {
             dialect,

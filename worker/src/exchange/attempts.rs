@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, UsageEvents};
 use policy::decision::{Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
@@ -154,7 +153,7 @@ impl<'p> Flight<'_, 'p> {
             }
         };
         if let Ok(first) = &first {
-            self.booking.answered(first);
+            self.booking.answered(reply.spoken, first);
         }
         first.map(|first| Answer { reply, first }).map_err(|failure| {
             // Something was generated and will be billed, though nobody will see it.
@@ -180,11 +179,11 @@ impl<'p> Flight<'_, 'p> {
         }
         self.end(AttemptEnd { outcome: "status", status, took: self.took(), consumed: None });
         let whole = body.is_some();
-        let Reply { content_type, passed, body: connection, .. } = reply;
+        let Reply { spoken, content_type, passed, body: connection, .. } = reply;
         if whole {
             connection.finish().await;
         }
-        let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { content_type, passed, body }));
+        let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { spoken, content_type, passed, body }));
         Failed { failure: Failure::UpstreamStatus { target, status, reply }, class }
     }
 
@@ -205,7 +204,7 @@ impl<'p> Flight<'_, 'p> {
 
     /// Ends the current attempt with what can be guessed of an answer that nobody read: its input.
     pub(crate) fn end_estimated(&mut self, outcome: &'static str, status: u16) {
-        let verdict = StreamMeter::new(Dialect::OpenAiChat, UsageEvents::Forward).finish().verdict(self.outgoing.chat.estimate());
+        let verdict = StreamMeter::new(self.outgoing.head.dialect, UsageEvents::Forward).finish().verdict(self.outgoing.head.estimate());
         let consumed = Some(consumption(self.context, &verdict));
         self.end(AttemptEnd { outcome, status, took: self.took(), consumed });
     }

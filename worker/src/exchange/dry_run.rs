@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Failure;
-use super::chat::Exchange;
+use super::call::Exchange;
 use crate::clock;
 use crate::enforce::{action_word, claims_of, name_of, worst_case};
 use crate::relay::json;

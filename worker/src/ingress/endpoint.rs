@@ -1,12 +1,14 @@
 //! Which endpoint a method and a path name. A table: a new surface is a line here and an arm in `exchange`.
 
 use http::Method;
+use llm::dialect::Dialect;
+use llm::request::Addressed;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint<'a> {
-    /// `POST /v1/chat/completions`
-    ChatCompletions,
+    /// A model is asked, in this dialect; model and method stand in the path where the dialect says them there.
+    Call(Dialect, Option<Addressed<'a>>),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -30,17 +32,21 @@ pub(crate) enum Endpoint<'a> {
 impl<'a> Endpoint<'a> {
     /// Finds the endpoint.
     pub(crate) fn find(method: &Method, path: &'a str) -> Self {
-        let openai = path.strip_prefix("/openai").filter(|rest| rest.starts_with("/v1/")).unwrap_or(path);
-        let (takes, endpoint) = match openai {
-            "/v1/chat/completions" => (Method::POST, Self::ChatCompletions),
+        let (takes, endpoint) = match below(path, "/openai", "/v1/") {
+            "/v1/chat/completions" => (Method::POST, Self::Call(Dialect::OpenAiChat, None)),
+            "/v1/responses" => (Method::POST, Self::Call(Dialect::OpenAiResponses, None)),
+            "/v1/embeddings" => (Method::POST, Self::Call(Dialect::OpenAiEmbeddings, None)),
             "/v1/models" => (Method::GET, Self::Models),
-            "/healthz" if openai.len() == path.len() => (Method::GET, Self::Healthz),
+            "/healthz" if path == "/healthz" => (Method::GET, Self::Healthz),
             "/readyz" => (Method::GET, Self::Readyz),
             "/metrics" => (Method::GET, Self::Metrics),
             "/" | "" => (Method::GET, Self::Root),
-            _ => match openai.strip_prefix("/v1/models/") {
+            openai => match openai.strip_prefix("/v1/models/") {
                 Some(id) if !id.is_empty() => (Method::GET, Self::Model(id)),
-                _ => return later(path).map_or(Self::Unknown, Self::NotServed),
+                _ => match Self::of_others(path) {
+                    Some(call) => (Method::POST, call),
+                    None => return later(path).map_or(Self::Unknown, Self::NotServed),
+                },
             },
         };
         if *method == takes || (*method == Method::HEAD && takes == Method::GET) {
@@ -49,10 +55,24 @@ impl<'a> Endpoint<'a> {
         Self::WrongMethod(if takes == Method::POST { "POST" } else { "GET" })
     }
 
+    /// Anthropic's and Gemini's.
+    fn of_others(path: &'a str) -> Option<Self> {
+        if below(path, "/anthropic", "/v1/") == "/v1/messages" {
+            return Some(Self::Call(Dialect::AnthropicMessages, None));
+        }
+        let (model, method) = below(path, "/gemini", "/v1beta/").strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
+        let stream = match method {
+            "generateContent" | "embedContent" | "batchEmbedContents" => false,
+            "streamGenerateContent" => true,
+            _ => return None,
+        };
+        (!model.is_empty()).then_some(Self::Call(Dialect::Gemini, Some(Addressed { model, stream })))
+    }
+
     /// The surface's name for metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "openai_chat",
+            Self::Call(dialect, _) => dialect.name(),
             Self::Models | Self::Model(_) => "models",
             Self::Healthz | Self::Readyz | Self::Metrics | Self::Root => "operations",
             Self::NotServed(_) | Self::WrongMethod(_) | Self::Unknown => "none",
@@ -60,22 +80,29 @@ impl<'a> Endpoint<'a> {
     }
 }
 
+/// The dialect in which a caller who came to this path expects to be refused.
+pub(crate) fn dialect_of(path: &str) -> Dialect {
+    let starts = |prefix: &str| path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+    if starts("/v1/messages") || starts("/anthropic") {
+        Dialect::AnthropicMessages
+    } else if starts("/v1beta") || starts("/gemini") {
+        Dialect::Gemini
+    } else {
+        Dialect::OpenAiChat
+    }
+}
+
+/// The path without the name of its surface, where that stands before what is the surface's own.
+fn below<'p>(path: &'p str, surface: &str, own: &str) -> &'p str {
+    path.strip_prefix(surface).filter(|rest| rest.starts_with(own)).unwrap_or(path)
+}
+
 /// The surfaces of the contract that are not served yet, so that the answer can say so.
 fn later(path: &str) -> Option<&'static str> {
-    let below = |prefix: &'static str| path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-    if below("/v1/responses") || below("/openai/v1/responses") {
-        return Some("OpenAI responses");
+    if below(path, "/anthropic", "/v1/") == "/v1/messages/count_tokens" {
+        return Some("Anthropic count_tokens");
     }
-    if below("/v1/embeddings") || below("/openai/v1/embeddings") {
-        return Some("OpenAI embeddings");
-    }
-    if below("/v1/messages") || below("/anthropic") {
-        return Some("Anthropic messages");
-    }
-    if below("/v1beta") || below("/gemini") {
-        return Some("Gemini");
-    }
-    None
+    below(path, "/gemini", "/v1beta/").ends_with(":countTokens").then_some("Gemini countTokens")
 }
 
 #[cfg(test)]
@@ -84,16 +111,25 @@ mod tests {
 
     #[test]
     fn paths_and_methods_name_endpoints() {
+        let gemini = |model, stream| Endpoint::Call(Dialect::Gemini, Some(Addressed { model, stream }));
         let cases = [
-            (Method::POST, "/v1/chat/completions", Endpoint::ChatCompletions),
-            (Method::POST, "/openai/v1/chat/completions", Endpoint::ChatCompletions),
+            (Method::POST, "/v1/chat/completions", Endpoint::Call(Dialect::OpenAiChat, None)),
+            (Method::POST, "/openai/v1/chat/completions", Endpoint::Call(Dialect::OpenAiChat, None)),
+            (Method::POST, "/v1/responses", Endpoint::Call(Dialect::OpenAiResponses, None)),
+            (Method::POST, "/openai/v1/embeddings", Endpoint::Call(Dialect::OpenAiEmbeddings, None)),
+            (Method::POST, "/v1/messages", Endpoint::Call(Dialect::AnthropicMessages, None)),
+            (Method::POST, "/anthropic/v1/messages", Endpoint::Call(Dialect::AnthropicMessages, None)),
+            (Method::POST, "/v1beta/models/gemini-2:generateContent", gemini("gemini-2", false)),
+            (Method::POST, "/gemini/v1beta/models/google/gemini-2:streamGenerateContent", gemini("google/gemini-2", true)),
+            (Method::POST, "/v1beta/models/text-1:embedContent", gemini("text-1", false)),
+            (Method::GET, "/v1/messages", Endpoint::WrongMethod("POST")),
+            (Method::POST, "/openai/v1/messages", Endpoint::Unknown),
             (Method::GET, "/v1/chat/completions", Endpoint::WrongMethod("POST")),
             (Method::GET, "/v1/models", Endpoint::Models),
             (Method::GET, "/openai/v1/models/openai/gpt-4o", Endpoint::Model("openai/gpt-4o")),
             (Method::GET, "/v1/models/", Endpoint::Unknown),
-            (Method::POST, "/v1/responses", Endpoint::NotServed("OpenAI responses")),
-            (Method::POST, "/anthropic/v1/messages", Endpoint::NotServed("Anthropic messages")),
-            (Method::POST, "/v1beta/models/gemini-2:generateContent", Endpoint::NotServed("Gemini")),
+            (Method::POST, "/v1/messages/count_tokens", Endpoint::NotServed("Anthropic count_tokens")),
+            (Method::POST, "/v1beta/models/gemini-2:countTokens", Endpoint::NotServed("Gemini countTokens")),
             (Method::GET, "/healthz", Endpoint::Healthz),
             (Method::HEAD, "/readyz", Endpoint::Readyz),
             (Method::HEAD, "/", Endpoint::Root),

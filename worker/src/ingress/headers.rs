@@ -2,9 +2,11 @@
 //!
 //! Everything not named here stays here: cookies, forwarding headers, keys and our own headers never reach a provider.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
+use llm::dialect::Dialect;
 use secrecy::SecretString;
 
 use super::{ReadFailure, percent_decoded};
@@ -14,6 +16,26 @@ use crate::telemetry::trace_context::TraceContext;
 pub(crate) const TAG_LIMIT: usize = 64;
 /// Bytes of a tag's name or value, an end user or an id at most.
 pub(crate) const TEXT_LIMIT: usize = 256;
+
+/// Header lines that go on to the provider, each with its line end. Those of one vendor's interface go to who speaks its dialect only.
+#[derive(Default)]
+pub(crate) struct Forwarded {
+    any: Vec<u8>,
+    openai: Vec<u8>,
+    anthropic: Vec<u8>,
+}
+
+impl Forwarded {
+    /// The lines for a provider who is spoken to in `dialect`.
+    pub(crate) fn lines_for(&self, dialect: Dialect) -> Cow<'_, [u8]> {
+        let own = match dialect {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => &self.openai,
+            Dialect::AnthropicMessages => &self.anthropic,
+            Dialect::Gemini | Dialect::BedrockConverse => return Cow::Borrowed(&self.any),
+        };
+        if own.is_empty() { Cow::Borrowed(&self.any) } else { Cow::Owned([&self.any[..], own].concat()) }
+    }
+}
 
 /// What the headers of one request say (contract 2.2).
 #[derive(Default)]
@@ -34,8 +56,8 @@ pub(crate) struct CallerHeaders {
     pub client: Option<Arc<str>>,
     /// `traceparent`
     pub trace: Option<TraceContext>,
-    /// Header lines that go on to the provider, each with its line end.
-    pub forwarded: Vec<u8>,
+    /// What goes on to the provider.
+    pub forwarded: Forwarded,
 }
 
 impl CallerHeaders {
@@ -46,12 +68,14 @@ impl CallerHeaders {
             match name.as_str() {
                 "user-agent" => {
                     read.client = product(value);
-                    read.forward("User-Agent", value);
+                    forward(&mut read.forwarded.any, "User-Agent", value);
                 }
-                "openai-beta" => read.forward("OpenAI-Beta", value),
-                "idempotency-key" => read.forward("Idempotency-Key", value),
-                "x-client-request-id" => read.forward("X-Client-Request-Id", value),
-                "tracestate" => read.forward("tracestate", value),
+                "openai-beta" => forward(&mut read.forwarded.openai, "OpenAI-Beta", value),
+                "anthropic-version" => forward(&mut read.forwarded.anthropic, "anthropic-version", value),
+                "anthropic-beta" => forward(&mut read.forwarded.anthropic, "anthropic-beta", value),
+                "idempotency-key" => forward(&mut read.forwarded.any, "Idempotency-Key", value),
+                "x-client-request-id" => forward(&mut read.forwarded.any, "X-Client-Request-Id", value),
+                "tracestate" => forward(&mut read.forwarded.any, "tracestate", value),
                 "traceparent" => read.trace = TraceContext::read(value.as_bytes()),
                 "x-modelux-user-id" => read.end_user = Some(text("X-Modelux-User-Id", value)?),
                 "x-modelux-trace-id" => read.trace_id = Some(text("X-Modelux-Trace-Id", value)?),
@@ -64,13 +88,18 @@ impl CallerHeaders {
         }
         Ok(read)
     }
+}
 
-    fn forward(&mut self, name: &str, value: &HeaderValue) {
-        self.forwarded.extend_from_slice(name.as_bytes());
-        self.forwarded.extend_from_slice(b": ");
-        self.forwarded.extend_from_slice(value.as_bytes());
-        self.forwarded.extend_from_slice(b"\r\n");
-    }
+fn forward(lines: &mut Vec<u8>, name: &str, value: &HeaderValue) {
+    lines.extend_from_slice(name.as_bytes());
+    lines.extend_from_slice(b": ");
+    lines.extend_from_slice(value.as_bytes());
+    lines.extend_from_slice(b"\r\n");
+}
+
+/// The key a caller presents in the path of Gemini's surface, as its oldest clients do: `?key=`.
+pub(crate) fn key_in_query(query: &str) -> Option<&[u8]> {
+    query.split('&').find_map(|pair| pair.strip_prefix("key=")).filter(|key| !key.is_empty()).map(str::as_bytes)
 }
 
 /// The key a caller presents: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`, in this order.
@@ -166,9 +195,18 @@ mod tests {
 
     #[test]
     fn only_listed_headers_go_on_to_the_provider() {
-        let sent = [("user-agent", "OpenAI/Python 3.5"), ("cookie", "a=b"), ("x-forwarded-for", "1.2.3.4"), ("openai-beta", "x=v2")];
+        let sent = [
+            ("user-agent", "OpenAI/Python 3.5"),
+            ("cookie", "a=b"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("openai-beta", "x=v2"),
+            ("anthropic-beta", "y"),
+        ];
         let read = CallerHeaders::read(&headers(&sent)).expect("headers");
-        assert_eq!(read.forwarded, b"User-Agent: OpenAI/Python 3.5\r\nOpenAI-Beta: x=v2\r\n");
+        let lines = |dialect| String::from_utf8(read.forwarded.lines_for(dialect).to_vec()).expect("text");
+        assert_eq!(lines(Dialect::OpenAiChat), "User-Agent: OpenAI/Python 3.5\r\nOpenAI-Beta: x=v2\r\n");
+        assert_eq!(lines(Dialect::AnthropicMessages), "User-Agent: OpenAI/Python 3.5\r\nanthropic-beta: y\r\n");
+        assert_eq!(lines(Dialect::Gemini), "User-Agent: OpenAI/Python 3.5\r\n");
         assert_eq!(read.client.as_deref(), Some("OpenAI"));
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
+use llm::convert::{Stamp, StreamConverter};
 use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, StreamOutcome, UsageEvents};
 use memchr::memmem;
@@ -20,11 +21,10 @@ use crate::exchange::attempts::Flight;
 use crate::metering::{AttemptEnd, consumption};
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent};
-use crate::upstream::Reply;
+use crate::upstream::{Reply, WayBack};
 
 /// A comment goes out after this long without anything else.
 const QUIET: Duration = Duration::from_secs(10);
-const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// Bytes that are gathered into one write at most.
 const GATHER: usize = 64 << 10;
 
@@ -47,7 +47,11 @@ struct Passage<'s, 'f, 'c, 'p> {
     flight: &'f mut Flight<'c, 'p>,
     meter: Option<StreamMeter>,
     outcome: Option<StreamOutcome>,
+    /// Says the stream again in the caller's dialect.
+    converter: Option<StreamConverter>,
     forward: Vec<Bytes>,
+    /// The provider's own bytes, where they are said again.
+    unsaid: Vec<Bytes>,
     /// The last write ended between two events.
     between_events: bool,
     wrote: Instant,
@@ -55,17 +59,20 @@ struct Passage<'s, 'f, 'c, 'p> {
 
 /// Passes a stream on.
 pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, first: Bytes) -> Sent {
-    let Reply { status, content_type, mut body, .. } = reply;
+    let Reply { status, spoken, back, content_type, mut body, .. } = reply;
     let content_type = content_type.unwrap_or(HeaderValue::from_static("text/event-stream"));
+    let converter = converter(&flight, back);
     flight.booking.first_byte();
-    let usage_events = if flight.outgoing.chat.include_usage { UsageEvents::Forward } else { UsageEvents::Withhold };
+    let usage_events = if flight.outgoing.head.include_usage { UsageEvents::Forward } else { UsageEvents::Withhold };
     let sent = head.send_stream(session, content_type).await;
     let mut passage = Passage {
         session,
         flight: &mut flight,
-        meter: Some(StreamMeter::new(Dialect::OpenAiChat, usage_events)),
+        meter: Some(StreamMeter::new(spoken, usage_events)),
         outcome: None,
+        converter,
         forward: Vec::with_capacity(8),
+        unsaid: Vec::new(),
         between_events: true,
         wrote: clock::instant(),
     };
@@ -149,9 +156,22 @@ impl Passage<'_, '_, '_, '_> {
     }
 
     fn push(&mut self, piece: Bytes) {
-        match &mut self.meter {
-            Some(meter) => meter.push(piece, &mut self.forward),
-            None => self.forward.push(piece),
+        let Some(converter) = &mut self.converter else {
+            match &mut self.meter {
+                Some(meter) => meter.push(piece, &mut self.forward),
+                None => self.forward.push(piece),
+            }
+            return;
+        };
+        let mut said = Vec::with_capacity(piece.len());
+        converter.push(&piece, &mut said);
+        if let Some(meter) = &mut self.meter {
+            // What goes out is what the converter says; the meter only looks.
+            meter.push(piece, &mut self.unsaid);
+            self.unsaid.clear();
+        }
+        if !said.is_empty() {
+            self.forward.push(Bytes::from(said));
         }
     }
 
@@ -173,18 +193,22 @@ impl Passage<'_, '_, '_, '_> {
 
     /// When the terminator is about to go out: settles, and writes the event with what the caller asked to know.
     fn own_event(&mut self) -> Option<Bytes> {
-        let chat = self.flight.outgoing.chat;
-        if !(chat.include_usage || chat.extensions.trace) || !self.meter.as_ref().is_some_and(StreamMeter::done) {
+        let head = self.flight.outgoing.head;
+        // The other dialects have no place for an event of ours, or clients that take none.
+        if head.dialect != Dialect::OpenAiChat
+            || !(head.include_usage || head.extensions.trace)
+            || !self.meter.as_ref().is_some_and(StreamMeter::done)
+        {
             return None;
         }
         self.settle(Ending::Complete, 200);
         let (flight, outgoing) = (&self.flight, self.flight.outgoing);
-        let trace = if chat.extensions.trace { Some(flight.trace.to_json()) } else { None };
+        let trace = if head.extensions.trace { Some(flight.trace.to_json()) } else { None };
         let mut event = format!(
             "data: {{\"id\":\"chatcmpl-{}\",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":{},\"choices\":[],\"mlx:cost_usd\":\"{}\"",
             outgoing.request_id,
             outgoing.created,
-            serde_json::Value::from(chat.model.as_ref()),
+            serde_json::Value::from(head.model.as_ref()),
             flight.booking.cost(),
         );
         if let Some(trace) = trace {
@@ -201,7 +225,7 @@ impl Passage<'_, '_, '_, '_> {
         if let Some(error) = &outcome.usage_error {
             tracing::warn!(%error, "a provider's usage report can't be read");
         }
-        let verdict = outcome.verdict(self.flight.outgoing.chat.estimate());
+        let verdict = outcome.verdict(self.flight.outgoing.head.estimate());
         let consumed = Some(consumption(self.flight.context, &verdict));
         let word = match ending {
             Ending::Complete => "ok",
@@ -219,18 +243,38 @@ impl Passage<'_, '_, '_, '_> {
         self.settle(ending, status);
         let Some(outcome) = self.outcome.take() else { return false };
         let failure = match ending {
-            Ending::Complete if !outcome.held.is_empty() => {
-                self.write_last(outcome.held).await;
-                return outcome.failed;
-            }
-            Ending::Complete | Ending::Gone => return outcome.failed,
+            Ending::Complete => return self.complete(&outcome).await,
+            Ending::Gone => return outcome.failed,
             Ending::Cut => Failure::Cut { target: std::sync::Arc::clone(&self.flight.last) },
             Ending::Stalled => Failure::Deadline,
         };
-        let event = Refusal::of(&failure, clock::now()).event();
-        let event = if outcome.mid_event || !self.between_events { join(&[Bytes::from_static(b"\n\n"), event]) } else { event };
+        let refusal = Refusal::of(&failure, clock::now()).said_in(self.flight.outgoing.head.dialect);
+        let event = match &mut self.converter {
+            Some(converter) => {
+                let mut said = Vec::new();
+                converter.fail(refusal.kind(), refusal.message(), &mut said);
+                Bytes::from(said)
+            }
+            None if outcome.mid_event || !self.between_events => join(&[Bytes::from_static(b"\n\n"), refusal.event(outcome.events)]),
+            None => refusal.event(outcome.events),
+        };
         self.write_last(event).await;
         true
+    }
+
+    /// The provider has said all: the terminator, or what stood behind the last whole event.
+    async fn complete(&mut self, outcome: &StreamOutcome) -> bool {
+        let Some(converter) = &mut self.converter else {
+            if !outcome.held.is_empty() {
+                self.write_last(outcome.held.clone()).await;
+            }
+            return outcome.failed;
+        };
+        let mut said = Vec::new();
+        converter.finish(&mut said);
+        let failed = converter.failed();
+        self.write_last(Bytes::from(said)).await;
+        failed || outcome.failed
     }
 
     /// A write whose failure changes nothing any more.
@@ -243,10 +287,29 @@ impl Passage<'_, '_, '_, '_> {
     async fn keep_alive(&mut self, now: Instant) -> Result<(), CallerGone> {
         if self.between_events && now.saturating_duration_since(self.wrote) >= QUIET {
             self.wrote = now;
-            return write(self.session, COMMENT).await;
+            return write(self.session, keep_alive(self.flight.outgoing.head.dialect)).await;
         }
         Ok(())
     }
+}
+
+/// What keeps a stream alive: a comment, but for clients that are told of one in another way (Anthropic's wait for pings) or that take a
+/// comment for data (Gemini's).
+fn keep_alive(dialect: Dialect) -> Bytes {
+    Bytes::from_static(match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings | Dialect::BedrockConverse => b": keep-alive\n\n",
+        Dialect::AnthropicMessages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        Dialect::Gemini => b"\n",
+    })
+}
+
+/// What says the stream again, where caller and provider speak two dialects.
+fn converter(flight: &Flight<'_, '_>, back: WayBack) -> Option<StreamConverter> {
+    let WayBack::Converted(spoken) = back else { return None };
+    let (head, outgoing) = (flight.outgoing.head, flight.outgoing);
+    let id = head.dialect.reply_id(outgoing.request_id);
+    let stamp = Stamp { id: &id, created: outgoing.created, model: &head.model };
+    StreamConverter::new(spoken, head.dialect, &stamp, head.include_usage).ok()
 }
 
 fn join(pieces: &[Bytes]) -> Bytes {

@@ -14,6 +14,7 @@ const PROVIDER: HeaderName = HeaderName::from_static("x-modelux-provider-used");
 const MODEL: HeaderName = HeaderName::from_static("x-modelux-model-used");
 const CACHE: HeaderName = HeaderName::from_static("x-modelux-cache");
 const COST: HeaderName = HeaderName::from_static("x-modelux-cost-usd");
+const DROPPED: HeaderName = HeaderName::from_static("x-modelux-dropped");
 const CLAMPED: HeaderName = HeaderName::from_static("x-modelux-max-tokens-clamped");
 const BUDGET_NAME: HeaderName = HeaderName::from_static("x-modelux-budget-name");
 const BUDGET_REMAINING: HeaderName = HeaderName::from_static("x-modelux-budget-remaining");
@@ -64,6 +65,11 @@ impl Head {
         self.text(PROVIDER, provider);
         self.text(MODEL, model);
         self.fixed(CACHE, "BYPASS");
+    }
+
+    /// What of the request the provider could not be told.
+    pub(crate) fn dropped(&mut self, fields: &str) {
+        self.text(DROPPED, fields);
     }
 
     /// What it cost, where that is final.

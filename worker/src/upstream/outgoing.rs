@@ -1,11 +1,18 @@
-//! The request as it goes to a provider: one buffer with head and body, the body spliced out of the caller's.
+//! The request as it goes to a provider: one buffer with head and body. The body is spliced out of the caller's where the provider speaks
+//! the caller's dialect, and said again in the provider's where it does not.
 
-use bytes::{Bytes, BytesMut};
-use llm::dialect::openai_chat::{ChatHead, OutputField, OutputLimit, Rewrite};
-use secrecy::{ExposeSecret as _, SecretString};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use llm::convert::{self, Ask, Dropped, embeddings};
+use llm::dialect::Dialect;
+use llm::request::{Head, OutputField, OutputLimit, Rewrite};
+use llm::splice::Edits;
+use secrecy::SecretString;
 
+use super::SendError;
 use super::site::Site;
+use super::vendor::{Call, Vendor};
 use crate::enforce::Admission;
+use crate::ingress::headers::Forwarded;
 use crate::telemetry::trace_context::TraceContext;
 
 /// What of a request is the same for every attempt.
@@ -13,11 +20,13 @@ pub(crate) struct Outgoing<'r> {
     /// The caller's body.
     pub body: &'r Bytes,
     /// What was read in it.
-    pub chat: &'r ChatHead<'r>,
+    pub head: &'r Head<'r>,
     /// Header lines of the caller that go along.
-    pub forwarded: &'r [u8],
+    pub forwarded: &'r Forwarded,
     /// The caller's own upstream key for this one call.
     pub caller_key: Option<&'r SecretString>,
+    /// The project refuses to leave out what a provider can't take.
+    pub strict: bool,
     /// Id and time of the request, for replies of our own.
     pub request_id: &'r str,
     /// Seconds since 1970.
@@ -32,43 +41,123 @@ pub(crate) struct Way<'a, 'p> {
     pub trace: Option<TraceContext>,
 }
 
-impl Outgoing<'_> {
-    /// Head and body for an OpenAI-shaped provider; `None` when the key can't be put into a header.
-    pub(crate) fn to_wire(&self, site: &Site<'_>, key: Option<&SecretString>, way: &Way<'_, '_>, openai: bool) -> Option<Bytes> {
-        let Way { admission, trace } = way;
-        let field = if openai { OutputField::MaxCompletionTokens } else { OutputField::MaxTokens };
-        let rewrite = Rewrite {
-            model: Some(&admission.target().model),
-            force_usage: true,
-            output_limit: admission.output_limit().map(|tokens| OutputLimit { tokens, field }),
+/// How the answer has to be said again for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WayBack {
+    /// It passes through.
+    Same,
+    /// From the provider's dialect.
+    Converted(Dialect),
+    /// Embeddings, in this shape.
+    Embeddings(Dialect, embeddings::Shape),
+}
+
+/// A body in the provider's dialect.
+pub(super) struct Prepared<'r> {
+    body: Body<'r>,
+    pub(super) spoken: Dialect,
+    pub(super) back: WayBack,
+    pub(super) dropped: Dropped,
+    call: Call,
+}
+
+enum Body<'r> {
+    Edited(&'r Bytes, Edits<'static>),
+    Written(Vec<u8>),
+}
+
+impl<'r> Outgoing<'r> {
+    /// Says the request as a provider of `vendor` takes it.
+    pub(super) fn prepare(&self, vendor: Vendor, admission: &Admission<'_>) -> Result<Prepared<'r>, SendError> {
+        let target = admission.target();
+        let unusable = || SendError::Unusable { provider: target.provider_name.to_string(), problem: "it makes no embeddings" };
+        let (head, model) = (self.head, &*target.model);
+        let spoken = vendor.speaks(head.dialect, head.embeds).ok_or_else(unusable)?;
+        let output_limit = admission.output_limit();
+        if spoken == head.dialect {
+            let field = if vendor == Vendor::OpenAi { OutputField::MaxCompletionTokens } else { OutputField::MaxTokens };
+            let output_limit = output_limit.map(|tokens| OutputLimit { tokens, field });
+            let edits = head.layout.edits(self.body, &Rewrite { model: Some(model), force_usage: true, output_limit });
+            let body = Body::Edited(self.body, edits);
+            return Ok(Prepared { body, spoken, back: WayBack::Same, dropped: Dropped::default(), call: self.call() });
+        }
+        let (body, back, dropped, call) = if head.embeds {
+            let converted = embeddings::request(head.dialect, self.body, spoken, model).ok_or_else(unusable)?;
+            let converted = converted.map_err(|error| SendError::Inexpressible(error.into()))?;
+            (converted.body, WayBack::Embeddings(spoken, converted.shape), converted.dropped, Call::Embeddings)
+        } else {
+            // Anthropic's answers need a limit; the model's own is none that anybody would notice.
+            let limit = output_limit.or(target.max_output_tokens.filter(|_| head.output_limit.is_none()));
+            let ask = Ask { model, output_limit: limit, stream: Some(head.stream) };
+            let converted = convert::request(head.dialect, self.body, spoken, &ask).map_err(SendError::Inexpressible)?;
+            (converted.body, WayBack::Converted(spoken), converted.dropped, self.call())
         };
-        let edits = self.chat.layout.edits(self.body, &rewrite);
-        let length = edits.edited_length();
-        let mut wire = BytesMut::with_capacity(length.saturating_add(self.forwarded.len()).saturating_add(768));
-        wire.extend_from_slice(b"POST ");
-        wire.extend_from_slice(site.path.as_bytes());
-        wire.extend_from_slice(b"/chat/completions HTTP/1.1\r\nHost: ");
-        wire.extend_from_slice(site.authority.as_bytes());
-        wire.extend_from_slice(b"\r\nContent-Type: application/json\r\nAccept: ");
-        wire.extend_from_slice(if self.chat.stream { b"text/event-stream" } else { b"application/json" });
-        if let Some(key) = key {
-            let key = key.expose_secret();
-            if key.bytes().any(|byte| !(b'!'..=b'~').contains(&byte)) {
-                return None;
-            }
-            wire.extend_from_slice(b"\r\nAuthorization: Bearer ");
-            wire.extend_from_slice(key.as_bytes());
+        if self.strict && !dropped.is_empty() {
+            return Err(SendError::Strict { dropped: dropped.header() });
         }
-        if let Some(trace) = trace {
-            wire.extend_from_slice(b"\r\ntraceparent: ");
-            wire.extend_from_slice(trace.header().as_bytes());
+        Ok(Prepared { body: Body::Written(body), spoken, back, dropped, call })
+    }
+
+    fn call(&self) -> Call {
+        match (self.head.embeds, self.head.stream) {
+            (true, _) if self.head.layout.is_batch() => Call::Embeddings,
+            (true, _) => Call::Embedding,
+            (false, true) => Call::Streamed,
+            (false, false) => Call::Whole,
         }
-        wire.extend_from_slice(b"\r\nContent-Length: ");
-        wire.extend_from_slice(length.to_string().as_bytes());
-        wire.extend_from_slice(b"\r\n");
-        wire.extend_from_slice(self.forwarded);
-        wire.extend_from_slice(b"\r\n");
-        edits.write_to(self.body, &mut wire);
+    }
+
+    /// Head and body; `None` when the key can't be put into a header.
+    pub(super) fn to_wire(
+        &self,
+        prepared: &Prepared<'_>,
+        vendor: Vendor,
+        site: &Site<'_>,
+        key: Option<&SecretString>,
+        way: &Way<'_, '_>,
+    ) -> Option<Bytes> {
+        let forwarded = self.forwarded.lines_for(prepared.spoken);
+        let length = prepared.body.len();
+        let mut wire = BytesMut::with_capacity(length.saturating_add(forwarded.len()).saturating_add(768));
+        wire.put_slice(b"POST ");
+        wire.put_slice(site.path.as_bytes());
+        vendor.write_path(prepared.spoken, &way.admission.target().model, prepared.call, &mut wire);
+        wire.put_slice(b" HTTP/1.1\r\nHost: ");
+        wire.put_slice(site.authority.as_bytes());
+        wire.put_slice(b"\r\nContent-Type: application/json\r\nAccept: ");
+        wire.put_slice(if self.head.stream { b"text/event-stream" } else { b"application/json" });
+        if let Some(key) = key
+            && !vendor.write_key(key, &mut wire)
+        {
+            return None;
+        }
+        vendor.write_version(&forwarded, &mut wire);
+        if let Some(trace) = way.trace {
+            wire.put_slice(b"\r\ntraceparent: ");
+            wire.put_slice(trace.header().as_bytes());
+        }
+        wire.put_slice(b"\r\nContent-Length: ");
+        wire.put_slice(length.to_string().as_bytes());
+        wire.put_slice(b"\r\n");
+        wire.put_slice(&forwarded);
+        wire.put_slice(b"\r\n");
+        prepared.body.write_to(&mut wire);
         Some(wire.freeze())
+    }
+}
+
+impl Body<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Edited(_, edits) => edits.edited_length(),
+            Self::Written(body) => body.len(),
+        }
+    }
+
+    fn write_to(&self, wire: &mut BytesMut) {
+        match self {
+            Self::Edited(body, edits) => edits.write_to(body, wire),
+            Self::Written(body) => wire.put_slice(body),
+        }
     }
 }

@@ -5,16 +5,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use llm::convert::Dropped;
+use llm::dialect::Dialect;
 use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use smallvec::SmallVec;
 
+use super::WayBack;
 use super::destination::Destination;
 use super::simulated::Simulation;
 
 /// A response whose head is there.
 pub(crate) struct Reply {
     pub status: u16,
+    /// The provider's dialect.
+    pub spoken: Dialect,
+    /// How it is said again for the caller.
+    pub back: WayBack,
+    /// What of the request could not be said to the provider.
+    pub dropped: Dropped,
     pub content_type: Option<HeaderValue>,
     /// Headers that go on to the caller.
     pub passed: SmallVec<[(HeaderName, HeaderValue); 4]>,
@@ -54,7 +63,9 @@ impl Reply {
         let headers = body.session.resp_header().map_or(&none, |head| &head.headers);
         let content_type = headers.get(header::CONTENT_TYPE).cloned();
         let passed = headers.iter().filter(|(name, _)| passes(name, status)).map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self { status, content_type, passed, body: ReplyBody::Provider(Box::new(body)) }
+        let body = ReplyBody::Provider(Box::new(body));
+        // Whoever sent the request knows in which dialect.
+        Self { status, spoken: Dialect::OpenAiChat, back: WayBack::Same, dropped: Dropped::default(), content_type, passed, body }
     }
 
     /// Whether the body is an event stream.

@@ -16,15 +16,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use llm::dialect::Dialect;
-use llm::dialect::openai_chat::{Chunk, DONE, Delta, write_chunk, write_completion, write_usage_chunk};
+use llm::convert::Dropped;
 use llm::error::{ErrorCode, ErrorReply};
-use llm::response::Completion;
+use llm::response::{Completion, Finish};
 use llm::usage::Usage;
 use smallvec::SmallVec;
 
-use super::Outgoing;
 use super::reply::{Reply, ReplyBody, ReplyCut};
+use super::{Outgoing, WayBack};
 use crate::enforce::Admission;
 
 /// Words at most, whatever is asked for.
@@ -89,38 +88,84 @@ pub(super) async fn answer(admission: &Admission<'_>, outgoing: &Outgoing<'_>) -
             tokio::time::sleep(Duration::from_millis(ms)).await;
             pause = Duration::from_millis(ms / 10);
         }
-        Behaviour::Error(status) => return error(status),
+        Behaviour::Error(status) => return error(outgoing, status),
         Behaviour::Plain | Behaviour::Words(_) | Behaviour::Cut => {}
     }
-    let limit = match (outgoing.chat.output_limit().map(u64::from), admission.output_limit().map(u64::from)) {
+    if outgoing.head.embeds {
+        return embedded(model, outgoing);
+    }
+    let limit = match (outgoing.head.output_limit.map(u64::from), admission.output_limit().map(u64::from)) {
         (Some(asked), Some(held)) => asked.min(held),
         (asked, held) => asked.or(held).unwrap_or(MOST_WORDS),
     };
     let text = text(model, behaviour, outgoing);
-    let whole = text.len();
     let words: Vec<&str> = text.iter().map(String::as_str).take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
-    let reason = if words.len() < whole { "length" } else { "stop" };
+    let (id, content) = (outgoing.head.dialect.reply_id(outgoing.request_id), words.concat());
+    let finish = if words.len() < text.len() { Finish::Length } else { Finish::Stop };
     let usage = usage(outgoing, words.len());
-    let cut = behaviour == Behaviour::Cut;
-    let (content_type, mut pieces) = if outgoing.chat.stream {
-        ("text/event-stream; charset=utf-8", stream(model, outgoing, &words, reason, &usage))
+    let completion = Completion { id: &id, created: outgoing.created, model, content: &content, finish, usage };
+    let mut reply = if outgoing.head.stream {
+        stream(outgoing, &completion, &words)
     } else {
-        ("application/json", whole_reply(model, outgoing, &words.concat(), reason, usage))
+        whole(outgoing, outgoing.head.dialect.write_completion(&completion))
     };
-    if cut {
-        pieces.truncate(pieces.len() / 2);
+    if let ReplyBody::Simulated(simulation) = &mut reply.body {
+        simulation.pause = pause;
+        simulation.cut = behaviour == Behaviour::Cut;
+        if simulation.cut {
+            simulation.pieces.truncate(simulation.pieces.len() / 2);
+        }
     }
-    let body = ReplyBody::Simulated(Simulation { pieces, pause, cut });
-    Reply { status: 200, content_type: Some(HeaderValue::from_static(content_type)), passed: SmallVec::new(), body }
+    reply
 }
 
-fn error(status: u16) -> Reply {
+fn error(outgoing: &Outgoing<'_>, status: u16) -> Reply {
     let kind = if status == 429 { "rate_limit_error" } else { "simulated_error" };
     let message = format!("simulated error {status}, as the model name asks for");
-    let reply = ErrorReply { message: &message, kind, code: Some(ErrorCode::Name("simulated")), param: None, budget: None };
-    let body = Dialect::OpenAiChat.write_error(&reply);
-    let body = ReplyBody::Simulated(Simulation { pieces: VecDeque::from([body]), pause: Duration::ZERO, cut: false });
-    Reply { status, content_type: Some(HeaderValue::from_static("application/json")), passed: SmallVec::new(), body }
+    let reply = ErrorReply { status, message: &message, kind, code: Some(ErrorCode::Name("simulated")), param: None, budget: None };
+    let body = outgoing.head.dialect.write_error(&reply);
+    Reply { status, ..answered(outgoing, "application/json", VecDeque::from([body])) }
+}
+
+/// An answer in one piece, which comes in two.
+fn whole(outgoing: &Outgoing<'_>, body: Bytes) -> Reply {
+    let middle = body.len() / 2;
+    answered(outgoing, "application/json", VecDeque::from([body.slice(..middle), body.slice(middle..)]))
+}
+
+fn stream(outgoing: &Outgoing<'_>, completion: &Completion<'_>, words: &[&str]) -> Reply {
+    let pieces: Vec<String> = words.chunks(PIECE).map(<[&str]>::concat).collect();
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+    let events = outgoing.head.dialect.write_completion_events(completion, &pieces);
+    answered(outgoing, "text/event-stream; charset=utf-8", events.into())
+}
+
+fn answered(outgoing: &Outgoing<'_>, content_type: &'static str, pieces: VecDeque<Bytes>) -> Reply {
+    Reply {
+        status: 200,
+        spoken: outgoing.head.dialect,
+        back: WayBack::Same,
+        dropped: Dropped::default(),
+        content_type: Some(HeaderValue::from_static(content_type)),
+        passed: SmallVec::new(),
+        body: ReplyBody::Simulated(Simulation { pieces, pause: Duration::ZERO, cut: false }),
+    }
+}
+
+fn embedded(model: &str, outgoing: &Outgoing<'_>) -> Reply {
+    let input = outgoing.head.estimate().likely.max(1);
+    let usage = Usage { input_tokens: Some(input), total_tokens: Some(input), ..Usage::default() };
+    let dialect = outgoing.head.dialect;
+    match dialect.read_embedding_request(outgoing.body) {
+        Ok(request) => whole(outgoing, dialect.write_embeddings(&request.simulate(model, usage))),
+        Err(error) => {
+            let message = error.to_string();
+            let code = Some(ErrorCode::Name("simulated"));
+            let reply =
+                ErrorReply { status: 400, message: &message, kind: "invalid_request_error", code, param: error.field(), budget: None };
+            Reply { status: 400, ..whole(outgoing, dialect.write_error(&reply)) }
+        }
+    }
 }
 
 /// Words with the blanks that follow them.
@@ -128,42 +173,19 @@ fn text(model: &str, behaviour: Behaviour, outgoing: &Outgoing<'_>) -> Vec<Strin
     if let Behaviour::Words(count) = behaviour {
         return (1..=count.min(MOST_WORDS)).map(|word| format!("{word} ")).collect();
     }
-    let sizes = &outgoing.chat.sizes;
+    let sizes = &outgoing.head.sizes;
     let text = format!(
         "Hello from the simulated model {model}. Your request came through key, policy and budget with {} messages of about {} tokens, \
          and this answer is metered, booked and logged like one of a real provider.",
         sizes.messages,
-        outgoing.chat.estimate().likely,
+        outgoing.head.estimate().likely,
     );
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
 fn usage(outgoing: &Outgoing<'_>, words: usize) -> Usage {
-    let (input, output) = (outgoing.chat.estimate().likely.max(1), u64::try_from(words).unwrap_or(u64::MAX));
+    let (input, output) = (outgoing.head.estimate().likely.max(1), u64::try_from(words).unwrap_or(u64::MAX));
     Usage { input_tokens: Some(input), output_tokens: Some(output), total_tokens: Some(input.saturating_add(output)), ..Usage::default() }
-}
-
-fn reply_id(outgoing: &Outgoing<'_>) -> String {
-    format!("chatcmpl-{}", outgoing.request_id)
-}
-
-fn whole_reply(model: &str, outgoing: &Outgoing<'_>, content: &str, finish_reason: &str, usage: Usage) -> VecDeque<Bytes> {
-    let id = reply_id(outgoing);
-    let completion = Completion { id: &id, created: outgoing.created, model, content, finish_reason, usage };
-    let whole = write_completion(&completion);
-    let middle = whole.len() / 2;
-    VecDeque::from([whole.slice(..middle), whole.slice(middle..)])
-}
-
-fn stream(model: &str, outgoing: &Outgoing<'_>, words: &[&str], reason: &str, usage: &Usage) -> VecDeque<Bytes> {
-    let id = reply_id(outgoing);
-    let chunk = Chunk { id: &id, created: outgoing.created, model };
-    let mut pieces = VecDeque::from([write_chunk(&chunk, Delta::Role)]);
-    pieces.extend(words.chunks(PIECE).map(|piece| write_chunk(&chunk, Delta::Content(&piece.concat()))));
-    pieces.push_back(write_chunk(&chunk, Delta::Finish(reason)));
-    pieces.push_back(write_usage_chunk(&chunk, usage));
-    pieces.push_back(DONE);
-    pieces
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! `POST /v1/chat/completions`: the chain of stages, in their order.
+//! A model is asked, on whichever surface: the chain of stages, in their order.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use llm::dialect::openai_chat::ChatHead;
+use llm::dialect::Dialect;
+use llm::request::{Addressed, Head};
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Decision, DenialReason, Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
@@ -14,8 +15,8 @@ use super::{Arrival, Context, Failure, dry_run};
 use crate::clock;
 use crate::enforce::rate::Rate;
 use crate::identity::{self, Caller};
-use crate::ingress::body;
-use crate::ingress::headers::{CallerHeaders, presented_key};
+use crate::ingress::headers::{CallerHeaders, key_in_query, presented_key};
+use crate::ingress::{body, percent_decoded};
 use crate::metering::Booking;
 use crate::relay;
 use crate::respond::Refusal;
@@ -28,12 +29,14 @@ pub(crate) struct Exchange<'c> {
     pub context: &'c Context,
     pub caller: &'c Caller,
     pub arrival: &'c Arrival,
+    /// The caller's.
+    pub dialect: Dialect,
 }
 
 /// A request that was read.
 struct Asked<'r> {
     body: &'r Bytes,
-    chat: ChatHead<'r>,
+    head: Head<'r>,
     headers: CallerHeaders,
     facts: RequestFacts,
     /// The key's rate and what is left of it.
@@ -41,24 +44,35 @@ struct Asked<'r> {
 }
 
 /// Answers one request; the status that went out.
-pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arrival: &Arrival) -> Sent {
-    let presented = presented_key(&session.req_header().headers);
+pub(crate) async fn serve(
+    context: &Context,
+    session: &mut ServerSession,
+    arrival: &Arrival,
+    dialect: Dialect,
+    addressed: Option<Addressed<'_>>,
+) -> Sent {
+    // The slash of `provider/model` is inside of one segment for Gemini's clients, who escape it.
+    let model = addressed.map(|addressed| percent_decoded(addressed.model).unwrap_or_else(|| addressed.model.to_owned()));
+    let addressed = addressed.zip(model.as_deref()).map(|(addressed, model)| Addressed { model, ..addressed });
+    let head = session.req_header();
+    let in_query = head.uri.query().filter(|_| dialect == Dialect::Gemini).and_then(key_in_query);
+    let presented = presented_key(&head.headers).or(in_query);
     let caller = match identity::identify(&context.policies, presented) {
         Ok(caller) => caller,
         Err(unidentified) => {
             body::linger(session).await;
-            let refusal = Refusal::of(&Failure::Unidentified(unidentified), arrival.time);
+            let refusal = Refusal::of(&Failure::Unidentified(unidentified), arrival.time).said_in(dialect);
             return refuse(session, &arrival.request_id, &refusal).await;
         }
     };
-    let exchange = Exchange { context, caller: &caller, arrival };
-    let mut booking = Booking::begin(context, &caller, arrival);
+    let exchange = Exchange { context, caller: &caller, arrival, dialect };
+    let mut booking = Booking::begin(context, &caller, arrival, identity::surface(dialect));
     booking.continue_trace(&session.req_header().headers);
     let body = match body::read(session, &context.limits).await {
         Ok(body) => body,
         Err(failure) => return exchange.refuse(session, booking, Failure::Read(failure), Trace::default()).await,
     };
-    let (asked, trace) = match exchange.read(session, &body) {
+    let (asked, trace) = match exchange.read(session, &body, addressed) {
         Ok(asked) => asked,
         Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
     };
@@ -77,12 +91,12 @@ pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arriva
 }
 
 impl<'c> Exchange<'c> {
-    fn read<'r>(&self, session: &ServerSession, body: &'r Bytes) -> Result<(Asked<'r>, Trace), Failure> {
+    fn read<'r>(&self, session: &ServerSession, body: &'r Bytes, addressed: Option<Addressed<'r>>) -> Result<(Asked<'r>, Trace), Failure> {
         let headers = CallerHeaders::read(&session.req_header().headers)?;
-        let chat = ChatHead::read(body).map_err(crate::ingress::ReadFailure::from)?;
-        let (facts, trace) = identity::chat_facts(self.caller, self.arrival.origin(), &chat, &headers)?;
+        let head = self.dialect.read_head(body, addressed).map_err(crate::ingress::ReadFailure::from)?;
+        let (facts, trace) = identity::facts(self.caller, self.arrival.origin(), &head, &headers)?;
         let rate = if headers.dry_run { None } else { self.count()? };
-        Ok((Asked { body, chat, headers, facts, rate }, trace))
+        Ok((Asked { body, head, headers, facts, rate }, trace))
     }
 
     /// Counts the request against its key's rate.
@@ -132,9 +146,10 @@ impl<'c> Exchange<'c> {
         }
         let outgoing = Outgoing {
             body: asked.body,
-            chat: &asked.chat,
+            head: &asked.head,
             forwarded: &asked.headers.forwarded,
             caller_key: asked.headers.provider_key.as_ref(),
+            strict: self.strict(),
             request_id: &self.arrival.request_id,
             created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),
         };
@@ -177,7 +192,7 @@ impl<'c> Exchange<'c> {
 
     /// Tells the caller no, and books that it was told.
     async fn refuse(&self, session: &mut ServerSession, booking: Booking<'c>, failure: Failure, mut trace: Trace) -> Sent {
-        let refusal = Refusal::of(&failure, clock::now());
+        let refusal = Refusal::of(&failure, clock::now()).said_in(self.dialect);
         if !matches!(trace.steps.last(), Some(TraceStep::Denied { .. })) {
             trace.push(TraceStep::Denied { code: refusal.code(), message: refusal.message().to_owned() });
         }
@@ -187,6 +202,11 @@ impl<'c> Exchange<'c> {
             body::linger(session).await;
         }
         sent
+    }
+
+    /// Whether the caller's project refuses to leave out what a provider can't take.
+    fn strict(&self) -> bool {
+        self.caller.policy.engine.project(self.caller.subject.project).is_some_and(|project| project.strict_capabilities)
     }
 
     fn org_id(&self) -> &str {

@@ -1,0 +1,155 @@
+//! How each vendor is spoken to: in which dialect, under which path, with which header for the key.
+//!
+//! A caller's own dialect is kept wherever the vendor speaks it, because then the body passes through as it is. Leaves out: vendors whose
+//! requests are signed or whose keys are exchanged for tokens first; the catalogue says which vendors are served.
+
+use bytes::{BufMut as _, BytesMut};
+use llm::dialect::Dialect;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Sent where an Anthropic provider is asked by somebody who does not say which version of its interface is meant.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// How one vendor takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vendor {
+    /// OpenAI: chat, responses, embeddings.
+    OpenAi,
+    /// Servers that speak OpenAI's chat and embeddings.
+    Compatible,
+    /// Anthropic: messages.
+    Anthropic,
+    /// Google's Gemini API.
+    Google,
+}
+
+impl Vendor {
+    /// The vendor of this name in a bundle, if it is reached over the network and known here.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "openai" => Some(Self::OpenAi),
+            "openai_compatible" => Some(Self::Compatible),
+            "anthropic" => Some(Self::Anthropic),
+            "google" => Some(Self::Google),
+            _ => None,
+        }
+    }
+
+    /// The dialect to speak to it on behalf of a caller who speaks `caller`; `None` where it has nothing of that kind.
+    pub(crate) fn speaks(self, caller: Dialect, embeds: bool) -> Option<Dialect> {
+        match (self, embeds) {
+            (Self::OpenAi | Self::Compatible, true) => Some(Dialect::OpenAiEmbeddings),
+            (Self::Google, _) => Some(Dialect::Gemini),
+            (Self::Anthropic, true) => None,
+            (Self::Anthropic, false) => Some(Dialect::AnthropicMessages),
+            (Self::OpenAi, false) if caller == Dialect::OpenAiResponses => Some(Dialect::OpenAiResponses),
+            (Self::OpenAi | Self::Compatible, false) => Some(Dialect::OpenAiChat),
+        }
+    }
+
+    /// Writes the path below the provider's base. `embeds` is how many texts, for dialects that have a method for one and one for several.
+    pub(crate) fn write_path(self, dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
+        let fixed: &str = match dialect {
+            Dialect::OpenAiChat | Dialect::BedrockConverse => "/chat/completions",
+            Dialect::OpenAiResponses => "/responses",
+            Dialect::OpenAiEmbeddings => "/embeddings",
+            Dialect::AnthropicMessages => "/v1/messages",
+            Dialect::Gemini => {
+                wire.put_slice(b"/v1beta/models/");
+                wire.put_slice(model.as_bytes());
+                match call {
+                    Call::Whole => ":generateContent",
+                    Call::Streamed => ":streamGenerateContent?alt=sse",
+                    Call::Embedding => ":embedContent",
+                    Call::Embeddings => ":batchEmbedContents",
+                }
+            }
+        };
+        wire.put_slice(fixed.as_bytes());
+    }
+
+    /// Writes the header with the key; `false` when the key can't be put into a header.
+    pub(crate) fn write_key(self, key: &SecretString, wire: &mut BytesMut) -> bool {
+        let key = key.expose_secret();
+        if key.bytes().any(|byte| !(b'!'..=b'~').contains(&byte)) {
+            return false;
+        }
+        wire.put_slice(match self {
+            Self::OpenAi | Self::Compatible => b"\r\nAuthorization: Bearer ",
+            Self::Anthropic => b"\r\nx-api-key: ",
+            Self::Google => b"\r\nx-goog-api-key: ",
+        });
+        wire.put_slice(key.as_bytes());
+        true
+    }
+
+    /// Writes the version of the interface, where the vendor wants one and the caller named none.
+    pub(crate) fn write_version(self, callers: &[u8], wire: &mut BytesMut) {
+        let named = callers.windows(VERSION.len()).any(|window| window.eq_ignore_ascii_case(VERSION));
+        if self == Self::Anthropic && !named {
+            wire.put_slice(b"\r\nanthropic-version: ");
+            wire.put_slice(ANTHROPIC_VERSION.as_bytes());
+        }
+    }
+}
+
+const VERSION: &[u8] = b"anthropic-version:";
+
+/// What is asked for, as far as a path says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// An answer in one piece.
+    Whole,
+    /// A stream.
+    Streamed,
+    /// One embedding.
+    Embedding,
+    /// Embeddings, in a list.
+    Embeddings,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(vendor: Vendor, dialect: Dialect, call: Call) -> String {
+        let mut wire = BytesMut::new();
+        vendor.write_path(dialect, "m-1", call, &mut wire);
+        String::from_utf8(wire.to_vec()).expect("text")
+    }
+
+    #[test]
+    fn a_vendor_is_spoken_to_in_the_callers_dialect_where_it_speaks_it() {
+        use Dialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiEmbeddings, OpenAiResponses};
+        for (vendor, caller, embeds, spoken) in [
+            (Vendor::OpenAi, OpenAiResponses, false, Some(OpenAiResponses)),
+            (Vendor::OpenAi, AnthropicMessages, false, Some(OpenAiChat)),
+            (Vendor::Compatible, OpenAiResponses, false, Some(OpenAiChat)),
+            (Vendor::Compatible, Gemini, true, Some(OpenAiEmbeddings)),
+            (Vendor::Anthropic, OpenAiChat, false, Some(AnthropicMessages)),
+            (Vendor::Anthropic, OpenAiEmbeddings, true, None),
+            (Vendor::Google, OpenAiChat, false, Some(Gemini)),
+        ] {
+            assert_eq!(vendor.speaks(caller, embeds), spoken, "{vendor:?} {caller:?}");
+        }
+    }
+
+    #[test]
+    fn paths_name_what_is_asked_for() {
+        assert_eq!(path(Vendor::OpenAi, Dialect::OpenAiResponses, Call::Streamed), "/responses");
+        assert_eq!(path(Vendor::Anthropic, Dialect::AnthropicMessages, Call::Whole), "/v1/messages");
+        assert_eq!(path(Vendor::Google, Dialect::Gemini, Call::Streamed), "/v1beta/models/m-1:streamGenerateContent?alt=sse");
+        assert_eq!(path(Vendor::Google, Dialect::Gemini, Call::Embeddings), "/v1beta/models/m-1:batchEmbedContents");
+    }
+
+    #[test]
+    fn anthropic_is_told_a_version_only_where_the_caller_names_none() {
+        let written = |callers: &[u8]| {
+            let mut wire = BytesMut::new();
+            Vendor::Anthropic.write_version(callers, &mut wire);
+            wire.len()
+        };
+        assert_eq!(written(b"anthropic-version: 2026-10-21\r\n"), 0);
+        assert!(written(b"User-Agent: x\r\n") > 0);
+    }
+}
