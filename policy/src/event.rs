@@ -149,6 +149,9 @@ pub struct UsageEvent {
     pub trace_id: Option<Arc<str>>,
     /// Thread.
     pub conversation_id: Option<Arc<str>>,
+    /// Variant of the `ab_test` that led to the last attempt; absent in events of workers that knew of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_variant: Option<Arc<str>>,
     /// Every upstream call.
     pub attempts: Vec<AttemptRecord>,
     /// What each budget is charged.

@@ -54,6 +54,7 @@ pub(crate) fn identify(policies: &Policies, presented: Option<&[u8]>) -> Result<
 pub(crate) struct Origin {
     pub time: chrono::DateTime<chrono::Utc>,
     pub peer: IpAddr,
+    pub draw: u64,
 }
 
 /// Everything that rules may know of a chat request.
@@ -84,6 +85,7 @@ pub(crate) fn chat_facts(
         tags,
         trace_id: either(&headers.trace_id, chat.metadata.trace_id.as_deref()),
         conversation_id: either(&headers.conversation_id, chat.metadata.conversation_id.as_deref()),
+        draw: origin.draw,
     };
     Ok((facts, trace))
 }

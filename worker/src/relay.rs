@@ -59,6 +59,9 @@ fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
     let Some(current) = &flight.current else { return };
     let target = current.admission.target();
     head.served_by(&target.provider_name, &target.model);
+    if let Some(variant) = &target.variant {
+        head.variant(variant);
+    }
     if let Some(tokens) = current.admission.clamped_to() {
         head.clamped(tokens);
     }
