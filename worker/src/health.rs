@@ -1,12 +1,12 @@
 //! Live health of upstreams, as this worker measured it: what rules see as `health["provider/model"]`, what strategies put in order by, and
 //! which targets are passed over.
 //!
-//! Behaviour: `.p50_ms` is the median time to the response head of the last [`SAMPLES`] successes. `.ok` is false while the target's circuit
-//! breaker ([`breaker`]) is open; half-open counts as ok until a probe is on its way, so that a rule that asks for `.ok` lets one try again.
-//! Cold start: nothing measured is healthy with a median of 0. What has not succeeded for [`FRESH_MS`] is stale: the median stays,
+//! Behaviour: `.p50_ms` is the median time to the response head of the last `SAMPLES` successes. `.ok` is false while the target's circuit
+//! breaker is open; half-open counts as ok until a probe is on its way, so that a rule that asks for `.ok` lets one try again.
+//! Cold start: nothing measured is healthy with a median of 0. What has not succeeded for `FRESH_MS` is stale: the median stays,
 //! but `latency_optimized` measures it anew.
 //!
-//! Leaves out: health checks of our own, what other workers see, and anything about targets beyond the first [`MOST_TARGETS`] of an
+//! Leaves out: health checks of our own, what other workers see, and anything about targets beyond the first `MOST_TARGETS` of an
 //! organization (a caller can make names up), which are healthy and unmeasured.
 
 mod breaker;
