@@ -161,6 +161,7 @@ fn facts(model: &str) -> RequestFacts {
         tags: [("team", "platform")].into_iter().collect(),
         trace_id: None,
         conversation_id: None,
+        draw: 0,
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Model {
     pub trace_id: Option<String>,
     /// Thread.
     pub conversation_id: Option<String>,
+    /// Variant of the A/B test that led to the model that answered.
+    pub ab_variant: Option<String>,
     /// The decision trace.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub trace: Option<Json>,

@@ -65,7 +65,7 @@ async fn each_step_takes_back_what_it_made() {
         let before = read_tables(&db).await.unwrap();
         Migrator::up(&db, Some(1)).await.unwrap();
         let after = read_tables(&db).await.unwrap();
-        assert!(after.len() > before.len());
+        assert_ne!(after, before, "a step makes a table or changes one");
         Migrator::down(&db, Some(1)).await.unwrap();
         assert_eq!(read_tables(&db).await.unwrap(), before);
         Migrator::up(&db, Some(1)).await.unwrap();

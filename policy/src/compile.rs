@@ -10,6 +10,7 @@ mod names;
 mod projects;
 mod references;
 mod routing;
+mod selection;
 
 pub use models::upstream_address_refusal;
 pub(crate) use routing::kind_of as rule_kind;
@@ -77,7 +78,8 @@ pub fn compile(organization: &Organization) -> Result<v1::Bundle, Vec<Rejection>
     let mut index = Index::default();
     let models = models::compile_models(organization, &mut index, &mut rejections);
     names::index_names(organization, &mut index, &mut rejections);
-    let configs = routing::compile_configs(organization, &index, &mut rejections);
+    let offers = routing::Offers { providers: &providers, models: &models };
+    let configs = routing::compile_configs(organization, &index, offers, &mut rejections);
     references::refuse_cycles(&configs, &mut rejections);
     let (projects, keys) = projects::compile_projects(organization, &index, &configs, &mut rejections);
     let budgets = budgets::compile_budgets(organization, &index, &mut rejections);

@@ -104,6 +104,8 @@ pub struct ResolvedTarget {
     pub max_output_tokens: Option<u32>,
     /// Budgets on this model or provider, beside the permit's.
     pub claims: SmallVec<[Claim; 2]>,
+    /// The variant of an `ab_test` that led here; of nested tests all of them from the outermost on, joined with `/`.
+    pub variant: Option<Arc<str>>,
 }
 
 /// One budget that applies.
@@ -195,6 +197,15 @@ impl Trace {
     }
 }
 
+/// A target as it stands among others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    /// `provider/model`
+    pub target: Arc<str>,
+    /// What its place comes from, in words: `0.0012 USD`, `840 ms`, `not measured`, `unhealthy`, `context too small`, …
+    pub standing: String,
+}
+
 /// One step of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
@@ -241,6 +252,24 @@ pub enum TraceStep {
         /// Strategy word.
         strategy: &'static str,
     },
+    /// Targets were put in order by what they would likely cost, or by how fast they have been.
+    Ordered {
+        /// `@slug`
+        config: Arc<str>,
+        /// `cost` or `latency`
+        by: &'static str,
+        /// The first ones, the best first; those that can't be taken at the end.
+        candidates: Vec<Candidate>,
+    },
+    /// A variant of an `ab_test` was drawn.
+    Variant {
+        /// `@slug`
+        config: Arc<str>,
+        /// Its name.
+        variant: Arc<str>,
+        /// What the draw hangs on: `end_user`, `conversation`, `trace`, or `none` where it is the request itself.
+        sticky_by: &'static str,
+    },
     /// An allowlist was asked.
     Allowlist {
         /// `@slug`
@@ -255,11 +284,11 @@ pub enum TraceStep {
         /// Where it led.
         then: Arc<str>,
     },
-    /// A target was left out because key or policy do not allow it.
+    /// A target was left out because key or policy do not allow it, or because it rests.
     TargetRefused {
         /// `provider/model`
         target: Arc<str>,
-        /// By what.
+        /// By what: `allowed_models`, `allowlist`, `vendor`, `price`, `breaker`.
         by: &'static str,
     },
     /// A budget applies.

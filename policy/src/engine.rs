@@ -10,8 +10,10 @@
 //! The engine denies what it does not understand: an unknown model form, a vendor it can't serve, a chain that does not end.
 
 mod budgets;
+mod draw;
 mod entry;
 mod load;
+mod order;
 mod resolve;
 
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ use crate::money::NanoUsd;
 use crate::rule::Rule;
 
 pub use load::LoadError;
+pub(crate) use resolve::pattern_matches;
 
 /// What is known of money at this instant.
 pub trait BudgetView {

@@ -160,6 +160,9 @@ pub struct UsageEvent {
     /// Thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_id: Option<Arc<str>>,
+    /// Variant of the `ab_test` that led to the last attempt; absent in events of workers that knew of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_variant: Option<Arc<str>>,
     /// Every upstream call.
     pub attempts: Vec<AttemptRecord>,
     /// What each budget is charged.

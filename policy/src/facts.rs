@@ -148,6 +148,8 @@ pub struct RequestFacts {
     pub trace_id: Option<Arc<str>>,
     /// Thread.
     pub conversation_id: Option<Arc<str>>,
+    /// Spread evenly and the request's own: all that a decision leaves to chance hangs on it, so that it can be made again.
+    pub draw: u64,
 }
 
 /// On whose behalf a request flows; made by the worker's identity stage.
@@ -208,6 +210,8 @@ pub struct HealthFacts {
     pub p50_ms: f64,
     /// Whether the target is considered usable.
     pub ok: bool,
+    /// Nothing has succeeded for so long that `p50_ms` may not hold any more.
+    pub stale: bool,
 }
 
 /// Where `health["provider/model"]` is answered from.

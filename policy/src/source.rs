@@ -19,4 +19,4 @@ pub use manifest::{
 pub use organization::{
     BudgetRecord, KeyRecord, ModelRecord, Organization, ProjectRecord, ProviderRecord, RoutingConfigRecord, SealedSecret,
 };
-pub use routing::{Attempt, CacheSettings, RetryOn, RoutingDocument, RoutingRule, Strategy, Target};
+pub use routing::{Attempt, CacheSettings, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target, Variant};

@@ -80,6 +80,7 @@ pub(crate) fn request(model: &str) -> RequestFacts {
         tags: Tags::default(),
         trace_id: None,
         conversation_id: None,
+        draw: 0,
     }
 }
 
@@ -100,10 +101,30 @@ impl HealthView for NoHealth {
     }
 }
 
+/// Health by target: milliseconds, or none where it is not usable.
+pub(crate) struct Paces(pub(crate) &'static [(&'static str, Option<u32>)]);
+
+impl HealthView for Paces {
+    fn health(&self, target: &str) -> Option<HealthFacts> {
+        let (_, pace) = self.0.iter().find(|(name, _)| *name == target)?;
+        Some(HealthFacts { p50_ms: pace.map_or(0.0, f64::from), ok: pace.is_some(), stale: false })
+    }
+}
+
 /// The targets in the order in which they would be tried, or the denial's code and message.
 pub(crate) fn decide(engine: &Engine, request: &RequestFacts, used_usd: &str) -> Result<Vec<String>, (String, String)> {
+    decide_by(engine, request, used_usd, &NoHealth)
+}
+
+/// The same, with what is known of health.
+pub(crate) fn decide_by(
+    engine: &Engine,
+    request: &RequestFacts,
+    used_usd: &str,
+    health: &dyn HealthView,
+) -> Result<Vec<String>, (String, String)> {
     let used = Used(used_usd.parse().unwrap());
-    match engine.decide(&subject(engine, "ci"), request, &used, &NoHealth, Trace::default()) {
+    match engine.decide(&subject(engine, "ci"), request, &used, health, Trace::default()) {
         Decision::Permit(permit) => {
             let mut targets = Vec::new();
             collect(permit.route(), &mut targets);

@@ -7,6 +7,7 @@ mod fallback;
 mod headers;
 mod pass_through;
 mod refusals;
+mod strategies;
 mod streams;
 mod surfaces;
 mod telemetry;

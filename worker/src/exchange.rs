@@ -123,7 +123,9 @@ impl Context {
     /// Brings the figures up to date that nobody counts while they happen.
     pub(crate) fn look_around(&self) {
         for policy in self.policies.current().iter() {
-            self.metrics.applied(&policy.engine.bundle().org.slug, policy.applied_revision);
+            let org = &policy.engine.bundle().org;
+            self.metrics.applied(&org.slug, policy.applied_revision);
+            self.metrics.breakers(&org.slug, &self.health.of_org(&org.id).breakers());
         }
         self.metrics.stands(self.spool.figures(), self.budgets.leaks());
     }
@@ -164,8 +166,13 @@ impl Arrival {
         Arc::from(id_with_tail(IdKind::UsageEvent, self.tail))
     }
 
+    /// The random half of the id, so that a decision can be made again from the request id that was logged.
+    fn draw(&self) -> u64 {
+        u64::try_from(self.tail & u128::from(u64::MAX)).unwrap_or(0)
+    }
+
     pub(crate) fn origin(&self) -> Origin {
-        Origin { time: self.time, peer: self.peer }
+        Origin { time: self.time, peer: self.peer, draw: self.draw() }
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn identify(policies: &Policies, presented: Option<&[u8]>) -> Result<
 pub(crate) struct Origin {
     pub time: chrono::DateTime<chrono::Utc>,
     pub peer: IpAddr,
+    pub draw: u64,
 }
 
 /// Everything that rules may know of a request.
@@ -80,6 +81,7 @@ pub(crate) fn facts(
         tags,
         trace_id: either(&headers.trace_id, head.metadata.trace_id.as_deref()),
         conversation_id: either(&headers.conversation_id, head.metadata.conversation_id.as_deref()),
+        draw: origin.draw,
     };
     Ok((facts, trace))
 }

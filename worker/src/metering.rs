@@ -97,6 +97,7 @@ impl<'c> Booking<'c> {
             first_byte_us: None,
             trace_id: None,
             conversation_id: None,
+            ab_variant: None,
             attempts: Vec::new(),
             charges: Vec::new(),
             trace: Box::default(),
@@ -135,6 +136,7 @@ impl<'c> Booking<'c> {
         event.provider = Some(Arc::clone(&target.provider_name));
         event.rates = target.rates;
         event.price_version = Arc::clone(&target.price_version);
+        event.ab_variant.clone_from(&target.variant);
         let (cost, source, settled) = (event.cost, event.usage_source, event.charges.len());
         event.cost = cost.saturating_add(admission.amount());
         event.reserved = event.reserved.max(event.cost);

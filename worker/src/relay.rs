@@ -64,6 +64,9 @@ fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
     if !reply.dropped.is_empty() {
         head.dropped(&reply.dropped.header());
     }
+    if let Some(variant) = &target.variant {
+        head.variant(variant);
+    }
     if let Some(tokens) = current.admission.clamped_to() {
         head.clamped(tokens);
     }

@@ -126,6 +126,7 @@ mod tests {
             price_version: Arc::from(""),
             max_output_tokens: None,
             claims: SmallVec::new(),
+            variant: None,
         })
     }
 

@@ -61,6 +61,8 @@ pub(super) struct RequestLogView {
     conversation_id: Option<String>,
     /// Every attempt upstream, in order.
     attempts: Value,
+    /// Variant of the A/B test that led to the model that answered; of nested tests all of them, joined with `/`.
+    ab_variant: Option<String>,
     /// The decision trace.
     trace: Option<Value>,
     /// Price line that was used.
@@ -123,6 +125,7 @@ impl From<Row> for RequestLogView {
             reasoning_tokens,
             trace_id,
             conversation_id,
+            ab_variant,
             trace,
             price_version,
             rates: _,
@@ -152,6 +155,7 @@ impl From<Row> for RequestLogView {
             trace_id,
             conversation_id,
             attempts,
+            ab_variant,
             trace,
             price_version,
             worker_id,
@@ -195,6 +199,7 @@ impl From<&UsageEvent> for RequestLogView {
             trace_id: event.trace_id.as_ref().map(ToString::to_string),
             conversation_id: event.conversation_id.as_ref().map(ToString::to_string),
             attempts: json(serde_json::to_value(&event.attempts)),
+            ab_variant: event.ab_variant.as_ref().map(ToString::to_string),
             trace: serde_json::from_str(event.trace.get()).ok(),
             price_version: Some(event.price_version.to_string()).filter(|version| !version.is_empty()),
             worker_id: event.worker_id.to_string(),

@@ -53,6 +53,15 @@ fn render_step(step: &Value) -> String {
             format!("{} rule {} failed ({}) and counted as {}", get("config"), get("rule"), get("error"), get("counted_as"))
         }
         "config" => format!("{} v{} ({})", get("config"), get("version"), get("strategy")),
+        "ordered" => {
+            let candidates = step.get("candidates").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let part = |name: &str, candidate: &Value| candidate.get(name).map(plain).unwrap_or_default();
+            let shown: Vec<String> =
+                candidates.iter().map(|candidate| format!("{} ({})", part("target", candidate), part("standing", candidate))).collect();
+            format!("{} in order of {}: {}", get("config"), get("by"), shown.join(", "))
+        }
+        "variant" if get("sticky_by") == "none" => format!("{}: variant `{}`, drawn for this request", get("config"), get("variant")),
+        "variant" => format!("{}: variant `{}`, kept by {}", get("config"), get("variant"), get("sticky_by")),
         "allowlist" if step.get("allowed") == Some(&Value::Bool(true)) => format!("{}: the model is on the list", get("config")),
         "allowlist" => format!("{}: the model is not on the list", get("config")),
         "redirect_ignored" => format!("{} would lead to {}, but can only narrow", get("config"), get("then")),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Tags;
 use crate::money::NanoUsd;
 use crate::price::Rates;
-use crate::source::{AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, UnpricedModels};
+use crate::source::{AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier, UnpricedModels};
 
 /// Index into [`Bundle::providers`].
 pub type ProviderIndex = u32;
@@ -96,7 +96,7 @@ pub struct Model {
     /// Tokens of output at most.
     pub max_output_tokens: Option<u32>,
     /// Quality class.
-    pub tier: Option<crate::source::Tier>,
+    pub tier: Option<Tier>,
 }
 
 /// A routing config.
@@ -148,6 +148,25 @@ pub enum Strategy {
         /// Milliseconds for all together.
         total_budget_ms: Option<u64>,
     },
+    /// The likely cheapest first.
+    CostOptimized {
+        /// The tier that was asked for, for messages.
+        tier: Tier,
+        /// Priced models of that tier, at least one.
+        candidates: Vec<ModelIndex>,
+    },
+    /// The one that has answered fastest first.
+    LatencyOptimized {
+        /// Each a model, at least one.
+        models: Vec<Target>,
+    },
+    /// One drawn by weight.
+    AbTest {
+        /// In the order in which shares are laid out; at least one.
+        variants: Vec<Variant>,
+        /// Who stays with what was drawn.
+        sticky_by: StickyBy,
+    },
     /// First rule that holds.
     CustomRules {
         /// In order.
@@ -171,6 +190,17 @@ pub struct Attempt {
     pub target: Target,
     /// Milliseconds until the response head.
     pub timeout_ms: Option<u64>,
+}
+
+/// One arm of an A/B test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// What logs and the response header call it.
+    pub name: Arc<str>,
+    /// Its share, relative to the others'; at least 1.
+    pub weight: u32,
+    /// Where.
+    pub target: Target,
 }
 
 /// One rule.

@@ -25,9 +25,13 @@ pub(super) fn entry_policy(reference: &str, project: Option<u32>, index: &Index<
         Some(Strategy::CustomRules { .. } | Strategy::Allowlist { .. }) => Ok(found),
         // A config that was itself rejected is reported where it stands.
         None => Ok(found),
-        Some(Strategy::Single(_) | Strategy::Fallback { .. }) => {
-            Err(format!("`@{slug}` is neither `custom_rules` nor `allowlist`, so it can't be an entry policy"))
-        }
+        Some(
+            Strategy::Single(_)
+            | Strategy::Fallback { .. }
+            | Strategy::CostOptimized { .. }
+            | Strategy::LatencyOptimized { .. }
+            | Strategy::AbTest { .. },
+        ) => Err(format!("`@{slug}` is neither `custom_rules` nor `allowlist`, so it can't be an entry policy")),
     }
 }
 
@@ -115,6 +119,9 @@ fn references_of(strategy: &Strategy) -> Vec<u32> {
     match strategy {
         Strategy::Single(target) => config(target).into_iter().collect(),
         Strategy::Fallback { attempts, .. } => attempts.iter().filter_map(|attempt| config(&attempt.target)).collect(),
+        Strategy::AbTest { variants, .. } => variants.iter().filter_map(|variant| config(&variant.target)).collect(),
+        // These name models, never configs.
+        Strategy::CostOptimized { .. } | Strategy::LatencyOptimized { .. } => Vec::new(),
         Strategy::CustomRules { rules, otherwise } => rules.iter().map(|rule| &rule.then).chain([otherwise]).filter_map(config).collect(),
         Strategy::Allowlist { otherwise, .. } => config(otherwise).into_iter().collect(),
     }

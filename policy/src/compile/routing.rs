@@ -14,30 +14,46 @@ const MAX_PATTERNS: usize = 1_000;
 const MAX_TIMEOUT_MS: u64 = 600_000;
 
 /// Compiles all configs, the organization's first, then each project's, in the order in which they were indexed.
-pub(super) fn compile_configs(organization: &Organization, index: &Index<'_>, rejections: &mut Rejections) -> Vec<v1::Config> {
+pub(super) fn compile_configs(
+    organization: &Organization,
+    index: &Index<'_>,
+    offers: Offers<'_>,
+    rejections: &mut Rejections,
+) -> Vec<v1::Config> {
     let shared = organization.routing_configs.iter().map(|record| (None, record));
     let own = (0_u32..)
         .zip(&organization.projects)
         .flat_map(|(project, record)| record.routing_configs.iter().map(move |config| (Some(project), config)));
-    shared.chain(own).map(|(project, record)| compile_config(project, record, index, rejections)).collect()
+    let compile = |(project, record): (_, &RoutingConfigRecord)| {
+        let place = Place { slug: &record.config.slug, project, index, offers, rejections: &mut *rejections };
+        compile_config(place, record)
+    };
+    shared.chain(own).map(compile).collect()
+}
+
+/// What the organization's providers offer, as compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Offers<'a> {
+    pub providers: &'a [v1::Provider],
+    pub models: &'a [v1::Model],
 }
 
 /// One config being compiled: where it stands, and where mistakes go.
-struct Place<'a, 'b> {
+pub(super) struct Place<'a, 'b> {
     slug: &'a str,
     project: Option<u32>,
     index: &'a Index<'a>,
+    pub(super) offers: Offers<'a>,
     rejections: &'b mut Rejections,
 }
 
 impl Place<'_, '_> {
-    fn reject(&mut self, field: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn reject(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.rejections.add("routing_config", self.slug, field, message);
     }
 }
 
-fn compile_config(project: Option<u32>, record: &RoutingConfigRecord, index: &Index<'_>, rejections: &mut Rejections) -> v1::Config {
-    let mut place = Place { slug: &record.config.slug, project, index, rejections };
+fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1::Config {
     let document = &record.config.document;
     if document.cache.is_some() {
         place.reject("cache", "this version has no response cache; leave it out");
@@ -48,9 +64,13 @@ fn compile_config(project: Option<u32>, record: &RoutingConfigRecord, index: &In
     let strategy = match &document.strategy {
         Strategy::Single { model } => v1::Strategy::Single(place.route_target(model, "model")),
         Strategy::Fallback { attempts, retry_on, total_budget_ms } => place.fallback(attempts, retry_on.as_deref(), *total_budget_ms),
+        Strategy::CostOptimized { quality_tier, allowed_models } => place.cost_optimized(*quality_tier, allowed_models.as_deref()),
+        Strategy::LatencyOptimized { models } => place.latency_optimized(models),
+        Strategy::AbTest { variants, sticky_by } => place.ab_test(variants, *sticky_by),
         Strategy::CustomRules { rules } => place.custom_rules(rules),
         Strategy::Allowlist { models, otherwise } => place.allowlist(models, otherwise),
     };
+    let project = place.project;
     v1::Config { id: record.id.clone(), slug: Arc::from(record.config.slug.as_str()), project, version: record.version, strategy }
 }
 
@@ -130,14 +150,18 @@ impl Place<'_, '_> {
     }
 
     fn allowlist(&mut self, models: &[String], otherwise: &Target) -> v1::Strategy {
-        if models.len() > MAX_PATTERNS || models.iter().any(|pattern| pattern.is_empty() || pattern.len() > 256) {
-            self.reject("models", format!("at most {MAX_PATTERNS} patterns of 1 to 256 bytes"));
-        }
+        self.check_patterns("models", models);
         v1::Strategy::Allowlist { models: models.to_vec(), otherwise: self.target(otherwise, "otherwise") }
     }
 
+    pub(super) fn check_patterns(&mut self, field: &str, patterns: &[String]) {
+        if patterns.len() > MAX_PATTERNS || patterns.iter().any(|pattern| pattern.is_empty() || pattern.len() > 256) {
+            self.reject(field, format!("at most {MAX_PATTERNS} patterns of 1 to 256 bytes"));
+        }
+    }
+
     /// A target that must lead to a model.
-    fn route_target(&mut self, target: &Target, field: &str) -> v1::Target {
+    pub(super) fn route_target(&mut self, target: &Target, field: &str) -> v1::Target {
         if matches!(target, Target::Pass | Target::Deny(_)) {
             self.reject(field, "must be a model or `@slug`; `pass` and `deny` belong into `custom_rules` and `allowlist`");
         }
@@ -159,7 +183,7 @@ impl Place<'_, '_> {
         }
     }
 
-    fn model(&mut self, model: &str, field: &str) -> v1::Target {
+    pub(super) fn model(&mut self, model: &str, field: &str) -> v1::Target {
         let resolved = match model.split_once('/') {
             Some((provider, name)) if !name.is_empty() => match self.index.providers.get(provider) {
                 Some(&provider) => Ok(v1::Target::Model { provider, name: Arc::from(name) }),

@@ -1,5 +1,7 @@
 //! What compiles, and what is rejected under which resource and field.
 
+mod selection;
+
 use serde_json::{Value, json};
 
 use crate::testing::compiled;

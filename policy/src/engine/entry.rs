@@ -37,7 +37,14 @@ impl Deciding<'_> {
             Some(Strategy::CustomRules { otherwise, .. }) => self.first_rule(at, otherwise),
             Some(Strategy::Allowlist { models, otherwise }) => self.entry_allowlist(at, models, otherwise),
             // Compilation lets nothing else be an entry policy; what is not understood is denied.
-            Some(Strategy::Single(_) | Strategy::Fallback { .. }) | None => {
+            Some(
+                Strategy::Single(_)
+                | Strategy::Fallback { .. }
+                | Strategy::CostOptimized { .. }
+                | Strategy::LatencyOptimized { .. }
+                | Strategy::AbTest { .. },
+            )
+            | None => {
                 return Err((DenialReason::Policy, "the entry policy can't be understood by this worker".to_owned()));
             }
         };
@@ -77,6 +84,8 @@ impl Deciding<'_> {
 
     /// An allowlist lets what was asked pass if any of its targets is on the list, and then binds every target.
     fn entry_allowlist(&mut self, at: u32, models: &[String], otherwise: &Target) -> Target {
+        // Bound while looking, so that a strategy that selects does so among what is on the list.
+        self.allowlists.push(at);
         let asked = self.resolve_asked();
         let allowed = asked.is_ok_and(|route| {
             super::resolve::any_target(&route, &mut |target| super::resolve::allowed(models, &target.provider_name, &target.model))
@@ -84,9 +93,9 @@ impl Deciding<'_> {
         let config = self.engine.configs.get(index(at)).map(|config| Arc::clone(&config.label)).unwrap_or_default();
         self.trace.push(TraceStep::Allowlist { config, allowed });
         if allowed {
-            self.allowlists.push(at);
             return Target::Pass;
         }
+        self.allowlists.pop();
         otherwise.clone()
     }
 

@@ -78,19 +78,13 @@ fn bound_tags(bundle: &Bundle, project: u32, key_tags: &Tags) -> Tags {
 
 fn load_configs(configs: &[Config]) -> Result<Vec<LoadedConfig>, LoadError> {
     // One batch for all, because the rule compiler has to start a thread for each.
-    let rules = configs.iter().flat_map(|config| match &config.strategy {
-        Strategy::CustomRules { rules, .. } => rules.as_slice(),
-        Strategy::Single(_) | Strategy::Fallback { .. } | Strategy::Allowlist { .. } => &[],
-    });
+    let rules = configs.iter().flat_map(|config| rules_of(&config.strategy));
     let sources = rules.map(|rule| (rule.condition.as_str(), kind_of(&rule.then)));
     let mut compiled = Rule::compile_all(sources).into_iter();
     let mut loaded = Vec::with_capacity(configs.len());
     for config in configs {
         let label: Arc<str> = Arc::from(format!("@{}", config.slug));
-        let rules = match &config.strategy {
-            Strategy::CustomRules { rules, .. } => rules.as_slice(),
-            Strategy::Single(_) | Strategy::Fallback { .. } | Strategy::Allowlist { .. } => &[],
-        };
+        let rules = rules_of(&config.strategy);
         let mut ready = Vec::with_capacity(rules.len());
         for ((position, rule), compiled) in (1_usize..).zip(rules).zip(&mut compiled) {
             let compiled =
@@ -100,6 +94,18 @@ fn load_configs(configs: &[Config]) -> Result<Vec<LoadedConfig>, LoadError> {
         loaded.push(LoadedConfig { label, rules: ready });
     }
     Ok(loaded)
+}
+
+fn rules_of(strategy: &Strategy) -> &[crate::bundle::v1::Rule] {
+    match strategy {
+        Strategy::CustomRules { rules, .. } => rules,
+        Strategy::Single(_)
+        | Strategy::Fallback { .. }
+        | Strategy::CostOptimized { .. }
+        | Strategy::LatencyOptimized { .. }
+        | Strategy::AbTest { .. }
+        | Strategy::Allowlist { .. } => &[],
+    }
 }
 
 fn kind_of(then: &Target) -> RuleKind {

@@ -53,7 +53,7 @@ impl Deciding<'_> {
         }
     }
 
-    fn check_target(&self, target: &ResolvedTarget) -> Result<(), (&'static str, Refusal)> {
+    pub(super) fn check_target(&self, target: &ResolvedTarget) -> Result<(), (&'static str, Refusal)> {
         let engine = self.engine;
         let label = || format!("{}/{}", target.provider_name, target.model);
         if let Some(key) = engine.key(self.subject.key)
@@ -175,6 +175,23 @@ impl Deciding<'_> {
                 let then = self.first_rule(at, otherwise);
                 self.resolve(&then, deeper)
             }
+            Strategy::CostOptimized { tier, candidates } => {
+                enter(self, "cost_optimized");
+                self.resolve_cheapest(&loaded.label, *tier, candidates)
+            }
+            Strategy::LatencyOptimized { models } => {
+                enter(self, "latency_optimized");
+                self.resolve_fastest(config, &loaded.label, models)
+            }
+            Strategy::AbTest { variants, sticky_by } => {
+                enter(self, "ab_test");
+                let Some(variant) = self.draw_variant(config, &loaded.label, variants, *sticky_by) else {
+                    return Err((DenialReason::Policy, format!("`{}` has no variant for this worker", loaded.label)));
+                };
+                let mut route = self.resolve(&variant.target, deeper)?;
+                note_variant(&mut route, &variant.name);
+                Ok(route)
+            }
             Strategy::Allowlist { models, otherwise } => self.resolve_allowlist(at, models, otherwise, deeper),
             Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
                 enter(self, "fallback");
@@ -208,7 +225,7 @@ impl Deciding<'_> {
         if allowed { passed } else { self.resolve(otherwise, depth) }
     }
 
-    fn resolve_model(&self, provider: u32, name: &Arc<str>) -> Result<ResolvedTarget, Refusal> {
+    pub(super) fn resolve_model(&self, provider: u32, name: &Arc<str>) -> Result<ResolvedTarget, Refusal> {
         let engine = self.engine;
         let Some(of) = engine.provider(provider) else {
             return Err((DenialReason::UnknownModel, "a provider is not in this bundle".to_owned()));
@@ -224,6 +241,7 @@ impl Deciding<'_> {
             price_version: model.map(|model| Arc::clone(&model.price_version)).unwrap_or_default(),
             max_output_tokens: model.and_then(|model| model.max_output_tokens),
             claims: engine.budgets.target_claims(provider, &of.name, name),
+            variant: None,
         })
     }
 
@@ -237,6 +255,12 @@ impl Deciding<'_> {
 }
 
 impl ResolvedTarget {
+    /// Whether both are one model of one provider, whichever way they were found.
+    #[must_use]
+    pub fn is_same_model(&self, other: &Self) -> bool {
+        self.provider == other.provider && self.model == other.model
+    }
+
     /// The most this target can cost for `input` tokens and the output asked for, over `choices` answers; `None` where no price is known.
     #[must_use]
     pub fn worst_case(&self, input: u64, max_output: Option<u64>, choices: u32) -> Option<NanoUsd> {
@@ -262,6 +286,17 @@ impl ResolvedTarget {
     }
 }
 
+/// Says of every target that a variant leads to it.
+fn note_variant(route: &mut Route, name: &Arc<str>) {
+    match route {
+        Route::Target(target) => {
+            let inner = target.variant.take();
+            target.variant = Some(inner.map_or_else(|| Arc::clone(name), |inner| Arc::from(format!("{name}/{inner}"))));
+        }
+        Route::Fallback { attempts, .. } => attempts.iter_mut().for_each(|attempt| note_variant(&mut attempt.route, name)),
+    }
+}
+
 /// Whether any target of `route` satisfies `wanted`.
 pub(super) fn any_target(route: &Route, wanted: &mut dyn FnMut(&ResolvedTarget) -> bool) -> bool {
     match route {
@@ -276,7 +311,7 @@ pub(super) fn allowed(patterns: &[String], provider: &str, model: &str) -> bool 
 }
 
 /// A pattern with a `/` is about `provider/model`, one without about the model's name; `*` stands for any characters.
-pub(super) fn pattern_matches(pattern: &str, provider: &str, model: &str) -> bool {
+pub(crate) fn pattern_matches(pattern: &str, provider: &str, model: &str) -> bool {
     if pattern == "*" {
         return true;
     }

@@ -1,5 +1,7 @@
 //! Decisions on whole organizations.
 
+mod strategies;
+
 use serde_json::{Value, json};
 
 use crate::facts::Tags;
@@ -226,20 +228,24 @@ fn the_same_request_is_decided_the_same_way_with_the_same_trace() {
     assert!(once().contains(r#""condition":"tags.team == 'support'","then":"@support-allowed""#), "{}", once());
 }
 
-/// Old bundles stay readable and mean the same; a new format gets a new file, and these are never edited.
+/// Old bundles stay readable and mean the same; what is added gets a new file, and these are never edited.
 #[test]
-fn bundle_format_1_still_reads_and_decides_the_same() {
-    let bundle: crate::bundle::v1::Bundle = serde_json::from_str(include_str!("../../testdata/bundle/v1.json")).unwrap();
-    let expected: Value = serde_json::from_str(include_str!("../../testdata/bundle/v1.expected.json")).unwrap();
-    let engine = super::Engine::load(bundle).unwrap();
-    for case in expected.as_array().unwrap() {
-        let mut facts = request(case["model"].as_str().unwrap());
-        facts.tags = serde_json::from_value(case["tags"].clone()).unwrap();
-        let decided = decide(&engine, &facts, case["used_usd"].as_str().unwrap());
-        let decided = match decided {
-            Ok(targets) => json!({"targets": targets}),
-            Err((code, _)) => json!({"denied": code}),
-        };
-        assert_eq!(decided, case["expected"], "{case}");
+fn bundles_of_format_1_still_read_and_decide_the_same() {
+    for (bundle, expected) in [
+        (include_str!("../../testdata/bundle/v1.json"), include_str!("../../testdata/bundle/v1.expected.json")),
+        (include_str!("../../testdata/bundle/v1-selection.json"), include_str!("../../testdata/bundle/v1-selection.expected.json")),
+    ] {
+        let engine = super::Engine::load(serde_json::from_str(bundle).unwrap()).unwrap();
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        for case in expected.as_array().unwrap() {
+            let mut facts = request(case["model"].as_str().unwrap());
+            facts.tags = serde_json::from_value(case["tags"].clone()).unwrap();
+            facts.end_user = case.get("end_user").and_then(Value::as_str).map(Into::into);
+            let decided = match decide(&engine, &facts, case["used_usd"].as_str().unwrap()) {
+                Ok(targets) => json!({"targets": targets}),
+                Err((code, _)) => json!({"denied": code}),
+            };
+            assert_eq!(decided, case["expected"], "{case}");
+        }
     }
 }

@@ -51,6 +51,7 @@ impl World {
                 tags: [("team", "support"), ("priority", "3")].into_iter().collect(),
                 trace_id: None,
                 conversation_id: None,
+                draw: 0,
             },
             budgets: vec![
                 BudgetFacts { name: "org", used: NanoUsd::from_usd(10), cap: NanoUsd::from_usd(1000) },
@@ -59,7 +60,7 @@ impl World {
             most_constraining: Some(1),
             owner: "ann@example.com",
             estimate: NanoUsd::from_nanos(2_500_000),
-            health: Some(HealthFacts { p50_ms: 840.5, ok: false }),
+            health: Some(HealthFacts { p50_ms: 840.5, ok: false, stale: false }),
             time_zone: chrono_tz::Europe::Berlin,
         }
     }

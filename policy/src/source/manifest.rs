@@ -147,6 +147,18 @@ pub enum Tier {
     Premium,
 }
 
+impl Tier {
+    /// The word in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Economy => "economy",
+            Self::Standard => "standard",
+            Self::Premium => "premium",
+        }
+    }
+}
+
 /// One model of one provider with its prices. A price left out follows its parent bucket (cached and cache write follow input,
 /// reasoning follows output).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,10 @@
 //! Routing configs as operators write them: a strategy with its members, and targets that name where to go.
 
-use indexmap::IndexMap;
+mod wire;
+
 use serde::{Deserialize, Serialize};
+
+use super::Tier;
 
 /// Where a rule or an attempt leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +146,45 @@ pub struct Attempt {
     pub timeout_ms: Option<u64>,
 }
 
+/// One arm of an `ab_test`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// What logs and the response header call it; unique in its test.
+    pub name: String,
+    /// Its share of the callers, relative to the other variants' weights; at least 1.
+    pub weight: u32,
+    /// A model or `@slug`.
+    pub config: Target,
+}
+
+/// Whose requests of an `ab_test` always meet the same variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StickyBy {
+    /// Those of one end user.
+    EndUser,
+    /// Those of one thread.
+    Conversation,
+    /// Those of one agent run.
+    Trace,
+    /// Nobody's: each request is drawn on its own.
+    None,
+}
+
+impl StickyBy {
+    /// The word in the document and in traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EndUser => "end_user",
+            Self::Conversation => "conversation",
+            Self::Trace => "trace",
+            Self::None => "none",
+        }
+    }
+}
+
 /// The response cache of a config.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +215,25 @@ pub enum Strategy {
         /// Milliseconds for all attempts together.
         total_budget_ms: Option<u64>,
     },
+    /// The model of a quality tier that is likely the cheapest for the request at hand, and the next ones where it fails.
+    CostOptimized {
+        /// Exactly this tier: neither a worse model nor a better one is taken for being cheaper.
+        quality_tier: Tier,
+        /// Patterns with `*` that narrow the tier; all of it where left out.
+        allowed_models: Option<Vec<String>>,
+    },
+    /// The model that has answered fastest of late, and the next ones where it fails.
+    LatencyOptimized {
+        /// Models to choose from, each `provider/model` or a bare name.
+        models: Vec<String>,
+    },
+    /// One of several, drawn by weight.
+    AbTest {
+        /// At least one.
+        variants: Vec<Variant>,
+        /// Who stays with what was drawn; nobody where left out.
+        sticky_by: Option<StickyBy>,
+    },
     /// The first rule that holds.
     CustomRules {
         /// In order, the last one an `else`.
@@ -194,6 +255,9 @@ impl Strategy {
         match self {
             Self::Single { .. } => "single",
             Self::Fallback { .. } => "fallback",
+            Self::CostOptimized { .. } => "cost_optimized",
+            Self::LatencyOptimized { .. } => "latency_optimized",
+            Self::AbTest { .. } => "ab_test",
             Self::CustomRules { .. } => "custom_rules",
             Self::Allowlist { .. } => "allowlist",
         }
@@ -209,109 +273,4 @@ pub struct RoutingDocument {
     pub cache: Option<CacheSettings>,
     /// Dimensions asked of embedding models.
     pub embedding_dimensions: Option<u32>,
-}
-
-/// The flat form on the wire: `strategy` decides which of the other fields may be there.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Flat {
-    strategy: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    model: Option<Target>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    attempts: Option<Vec<Attempt>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    retry_on: Option<Vec<RetryOn>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    total_budget_ms: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rules: Option<Vec<RoutingRule>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    models: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    otherwise: Option<Target>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache: Option<CacheSettings>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    embedding_dimensions: Option<u32>,
-}
-
-impl From<&RoutingDocument> for Flat {
-    fn from(document: &RoutingDocument) -> Self {
-        let RoutingDocument { strategy, cache, embedding_dimensions } = document;
-        let common = Self {
-            strategy: strategy.name().to_owned(),
-            cache: cache.clone(),
-            embedding_dimensions: *embedding_dimensions,
-            ..Self::default()
-        };
-        match strategy.clone() {
-            Strategy::Single { model } => Self { model: Some(model), ..common },
-            Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
-                Self { attempts: Some(attempts), retry_on, total_budget_ms, ..common }
-            }
-            Strategy::CustomRules { rules } => Self { rules: Some(rules), ..common },
-            Strategy::Allowlist { models, otherwise } => Self { models: Some(models), otherwise: Some(otherwise), ..common },
-        }
-    }
-}
-
-impl Flat {
-    /// The fields present besides the common ones, to refuse those that the strategy does not have.
-    fn present(&self) -> IndexMap<&'static str, bool> {
-        IndexMap::from([
-            ("model", self.model.is_some()),
-            ("attempts", self.attempts.is_some()),
-            ("retry_on", self.retry_on.is_some()),
-            ("total_budget_ms", self.total_budget_ms.is_some()),
-            ("rules", self.rules.is_some()),
-            ("models", self.models.is_some()),
-            ("otherwise", self.otherwise.is_some()),
-        ])
-    }
-
-    fn refuse_strangers(&self, own: &[&str]) -> Result<(), String> {
-        match self.present().into_iter().find(|(name, present)| *present && !own.contains(name)) {
-            Some((name, _)) => Err(format!("`{name}` does not belong to strategy `{}`, which takes {}", self.strategy, own.join(", "))),
-            None => Ok(()),
-        }
-    }
-
-    fn into_document(self) -> Result<RoutingDocument, String> {
-        fn need<T>(value: Option<T>, strategy: &str, field: &str) -> Result<T, String> {
-            value.ok_or_else(|| format!("strategy `{strategy}` needs `{field}`"))
-        }
-        let own: &[&str] = match self.strategy.as_str() {
-            "single" => &["model"],
-            "fallback" => &["attempts", "retry_on", "total_budget_ms"],
-            "custom_rules" => &["rules"],
-            "allowlist" => &["models", "otherwise"],
-            other => return Err(format!("unknown strategy `{other}`; known are single, fallback, custom_rules, allowlist")),
-        };
-        self.refuse_strangers(own)?;
-        let name = self.strategy;
-        let strategy = match name.as_str() {
-            "single" => Strategy::Single { model: need(self.model, &name, "model")? },
-            "fallback" => Strategy::Fallback {
-                attempts: need(self.attempts, &name, "attempts")?,
-                retry_on: self.retry_on,
-                total_budget_ms: self.total_budget_ms,
-            },
-            "custom_rules" => Strategy::CustomRules { rules: need(self.rules, &name, "rules")? },
-            _ => Strategy::Allowlist { models: need(self.models, &name, "models")?, otherwise: need(self.otherwise, &name, "otherwise")? },
-        };
-        Ok(RoutingDocument { strategy, cache: self.cache, embedding_dimensions: self.embedding_dimensions })
-    }
-}
-
-impl Serialize for RoutingDocument {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Flat::from(self).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for RoutingDocument {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Flat::deserialize(deserializer)?.into_document().map_err(serde::de::Error::custom)
-    }
 }

@@ -13,6 +13,10 @@ fn whole(fleet: &Fleet) -> Value {
         {"slug": "cheap", "strategy": "single", "model": "sim/free"},
         {"slug": "safe", "strategy": "fallback", "attempts": [{"model": "sim/gpt-test", "timeout_ms": 8000}, {"model": "@cheap"}],
             "retry_on": ["429", "timeout"], "total_budget_ms": 30000},
+        {"slug": "thrifty", "strategy": "cost_optimized", "quality_tier": "economy", "allowed_models": ["gpt-*"]},
+        {"slug": "quick", "strategy": "latency_optimized", "models": ["sim/gpt-test", "other/gpt-test"]},
+        {"slug": "split", "strategy": "ab_test", "variants": [{"name": "control", "weight": 80, "config": "@quick"},
+            {"name": "b", "weight": 20, "config": "@thrifty"}], "sticky_by": "conversation"},
         {"slug": "listed", "strategy": "allowlist", "models": ["sim/*"], "otherwise": "@cheap"}]);
     wanted["projects"] = json!([{"name": "app", "tags": {"team": "support"},
         "settings": {"auto_resolve_bare_model": false, "strict_capabilities": true, "entry_policy": "@listed"},

@@ -1,7 +1,12 @@
 //! The walk along a route: admit, journal, send, and on to the next target as long as the route says so.
 //!
+//! A target whose circuit breaker is open is passed over. Where that leaves nothing that anything could be sent to, the route is walked again
+//! as if there were no breakers: better a try than a refusal.
+//!
 //! Invariant: of every admission made here the flight knows until it is settled, so that whoever stops the walk in the middle (a caller
 //! that goes away, a deadline) can still settle what is held.
+
+mod back_off;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +20,7 @@ use policy::source::RetryOn;
 use super::{Context, Failure, RefusedReply};
 use crate::clock;
 use crate::enforce::{Admission, Gate, name_of};
-use crate::health::OrgHealth;
+use crate::health::{OrgHealth, Standing};
 use crate::identity::Caller;
 use crate::metering::{AttemptEnd, Booking, consumption};
 use crate::route::{FailureClass, Leaf, Walk};
@@ -68,32 +73,67 @@ pub(crate) enum First {
 struct Failed {
     failure: Failure,
     class: FailureClass,
+    /// When the provider wants to be asked again, where it said so.
+    retry_after: Option<Duration>,
+}
+
+impl Failed {
+    fn new(failure: Failure, class: FailureClass) -> Self {
+        Self { failure, class, retry_after: None }
+    }
+}
+
+/// How a walk came to nothing.
+struct Walked {
+    last: Failure,
+    /// A target was passed over, and nothing was sent to any.
+    only_passed: bool,
 }
 
 impl<'p> Flight<'_, 'p> {
     /// Tries one target after the other until one answers.
     pub(crate) async fn run(&mut self, started: Instant) -> Result<Answer, Failure> {
-        let (mut walk, mut next) = Walk::begin(self.permit.route(), clock::instant());
         let limit = started.checked_add(self.context.exchange_limit());
-        let mut last = Failure::Deadline;
+        match self.walk(limit, true).await {
+            Err(Walked { only_passed: true, .. }) => self.walk(limit, false).await.map_err(|walked| walked.last),
+            walked => walked.map_err(|walked| walked.last),
+        }
+    }
+
+    async fn walk(&mut self, limit: Option<Instant>, heed_breakers: bool) -> Result<Answer, Walked> {
+        let (mut walk, mut next) = Walk::begin(self.permit.route(), clock::instant());
+        let (mut last, mut passed, mut sent, mut again) = (Failure::Deadline, false, false, 0);
         while let Some(mut leaf) = next {
             leaf.deadline = leaf.deadline.into_iter().chain(limit).min();
-            match self.attempt(leaf).await {
+            if self.health.enter(&name_of(leaf.target)) == Standing::Open && heed_breakers {
+                self.trace.push(TraceStep::TargetRefused { target: name_of(leaf.target), by: "breaker" });
+                passed = true;
+                next = walk.after(FailureClass::NotAdmitted, clock::instant());
+                continue;
+            }
+            let failed = match self.attempt(leaf).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failed { failure, class }) => {
-                    last = failure;
-                    next = walk.after(class, clock::instant());
+                Err(failed) => failed,
+            };
+            last = failed.failure;
+            sent |= failed.class != FailureClass::NotAdmitted;
+            next = walk.after(failed.class, clock::instant());
+            while let Some(same) = next.filter(|next| next.target.is_same_model(leaf.target)) {
+                if back_off::wait(again, failed.retry_after, same.deadline.into_iter().chain(limit).min()).await {
+                    again += 1;
+                    break;
                 }
+                next = walk.after(failed.class, clock::instant());
             }
         }
-        Err(last)
+        Err(Walked { last, only_passed: passed && !sent })
     }
 
     async fn attempt(&mut self, leaf: Leaf<'p>) -> Result<Answer, Failed> {
         let now = clock::instant();
         let left = leaf.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now));
         if left.is_zero() {
-            return Err(Failed { failure: Failure::Deadline, class: FailureClass::Final });
+            return Err(Failed::new(Failure::Deadline, FailureClass::Final));
         }
         let timeout = leaf.timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
         self.admit(leaf).await?;
@@ -120,11 +160,11 @@ impl<'p> Flight<'_, 'p> {
         let admission = admitted.map_err(|reason| {
             let outcome = Arc::from("refused");
             self.trace.push(TraceStep::Attempt { target: name_of(leaf.target), outcome, ms: 0 });
-            Failed { failure: Failure::Denied { reason, message: String::new() }, class: FailureClass::NotAdmitted }
+            Failed::new(Failure::Denied { reason, message: String::new() }, FailureClass::NotAdmitted)
         })?;
         if self.booking.journal(&admission).is_err() {
             admission.release();
-            return Err(Failed { failure: Failure::CantLog, class: FailureClass::Final });
+            return Err(Failed::new(Failure::CantLog, FailureClass::Final));
         }
         self.last = name_of(leaf.target);
         self.current = Some(Current { admission, name: Arc::clone(&self.last), began: clock::instant() });
@@ -133,10 +173,7 @@ impl<'p> Flight<'_, 'p> {
 
     /// A head that promises an answer: a stream's first piece or the whole body must follow, or another target is tried.
     async fn answered(&mut self, mut reply: Reply) -> Result<Answer, Failed> {
-        let name = self.name();
-        if let Some(current) = &self.current {
-            self.health.succeeded(&current.name, clock::instant().saturating_duration_since(current.began));
-        }
+        let (name, took) = (self.name(), self.took());
         let idle = self.context.limits.idle_timeout;
         let first = if self.facts.stream && reply.streams() {
             match pingora_timeout::timeout(idle, reply.body.next()).await {
@@ -152,14 +189,19 @@ impl<'p> Flight<'_, 'p> {
                 Err(_) => Err(Failure::Deadline),
             }
         };
-        if let Ok(first) = &first {
-            self.booking.answered(reply.spoken, first);
+        match first {
+            Ok(first) => {
+                self.booking.answered(reply.spoken, &first);
+                self.health.succeeded(&self.last, took);
+                Ok(Answer { reply, first })
+            }
+            Err(failure) => {
+                self.health.failed(&self.last);
+                // Something was generated and will be billed, though nobody will see it.
+                self.end_estimated("cut", 200);
+                Err(Failed::new(failure, FailureClass::Retryable(RetryOn::Connect)))
+            }
         }
-        first.map(|first| Answer { reply, first }).map_err(|failure| {
-            // Something was generated and will be billed, though nobody will see it.
-            self.end_estimated("cut", 200);
-            Failed { failure, class: FailureClass::Retryable(RetryOn::Connect) }
-        })
     }
 
     async fn refused(&mut self, mut reply: Reply) -> Failed {
@@ -174,7 +216,9 @@ impl<'p> Flight<'_, 'p> {
             500.. => FailureClass::Retryable(RetryOn::ServerError),
             _ => FailureClass::Final,
         };
-        if class != FailureClass::Final {
+        // What a caller's own account has used up says nothing about ours.
+        let others_account = status == 429 && self.outgoing.caller_key.is_some();
+        if class != FailureClass::Final && !others_account {
             self.health.failed(&target);
         }
         self.end(AttemptEnd { outcome: "status", status, took: self.took(), consumed: None });
@@ -183,8 +227,9 @@ impl<'p> Flight<'_, 'p> {
         if whole {
             connection.finish().await;
         }
+        let retry_after = back_off::retry_after(&passed, clock::now());
         let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { spoken, content_type, passed, body }));
-        Failed { failure: Failure::UpstreamStatus { target, status, reply }, class }
+        Failed { failure: Failure::UpstreamStatus { target, status, reply }, class, retry_after }
     }
 
     fn unanswered(&mut self, error: upstream::SendError) -> Failed {
@@ -199,7 +244,7 @@ impl<'p> Flight<'_, 'p> {
         } else {
             self.end(AttemptEnd { outcome, status: 0, took: self.took(), consumed: None });
         }
-        Failed { failure: Failure::Upstream { target, error }, class }
+        Failed::new(Failure::Upstream { target, error }, class)
     }
 
     /// Ends the current attempt with what can be guessed of an answer that nobody read: its input.
@@ -250,7 +295,7 @@ async fn collect(reply: &mut Reply, limit: usize) -> Result<Option<Bytes>, upstr
 }
 
 fn bug() -> Failed {
-    Failed { failure: Failure::Bug, class: FailureClass::Final }
+    Failed::new(Failure::Bug, FailureClass::Final)
 }
 
 /// An error with its causes, on one line.

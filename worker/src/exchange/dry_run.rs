@@ -43,8 +43,18 @@ struct Estimate {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum RouteReport {
-    Target { target: String, price_version: String, worst_case_usd: String },
-    Fallback { attempts: Vec<RouteReport>, retry_on: Vec<policy::source::RetryOn>, total_budget_ms: Option<u64> },
+    Target {
+        target: String,
+        price_version: String,
+        worst_case_usd: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ab_variant: Option<String>,
+    },
+    Fallback {
+        attempts: Vec<RouteReport>,
+        retry_on: Vec<policy::source::RetryOn>,
+        total_budget_ms: Option<u64>,
+    },
 }
 
 #[derive(Serialize)]
@@ -149,6 +159,7 @@ fn report_route(route: &Route, facts: &RequestFacts, budgeted: bool) -> RouteRep
             target: name_of(target).to_string(),
             price_version: target.price_version.to_string(),
             worst_case_usd: worst_case(facts, target, budgeted).amount.to_string(),
+            ab_variant: target.variant.as_deref().map(str::to_owned),
         },
         Route::Fallback { attempts, retry_on, total_budget_ms } => RouteReport::Fallback {
             attempts: attempts.iter().map(|attempt| report_route(&attempt.route, facts, budgeted)).collect(),

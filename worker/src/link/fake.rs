@@ -331,6 +331,7 @@ pub(crate) fn event(id: &str) -> UsageEvent {
         first_byte_us: None,
         trace_id: None,
         conversation_id: None,
+        ab_variant: None,
         attempts: Vec::new(),
         charges: Vec::new(),
         trace: policy::decision::Trace::default().to_json(),

@@ -12,6 +12,7 @@ use super::{Refusal, rfc3339};
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-modelux-request-id");
 const PROVIDER: HeaderName = HeaderName::from_static("x-modelux-provider-used");
 const MODEL: HeaderName = HeaderName::from_static("x-modelux-model-used");
+const AB_VARIANT: HeaderName = HeaderName::from_static("x-modelux-ab-variant");
 const CACHE: HeaderName = HeaderName::from_static("x-modelux-cache");
 const COST: HeaderName = HeaderName::from_static("x-modelux-cost-usd");
 const DROPPED: HeaderName = HeaderName::from_static("x-modelux-dropped");
@@ -70,6 +71,11 @@ impl Head {
     /// What of the request the provider could not be told.
     pub(crate) fn dropped(&mut self, fields: &str) {
         self.text(DROPPED, fields);
+    }
+
+    /// The variant of an `ab_test` that led there.
+    pub(crate) fn variant(&mut self, variant: &str) {
+        self.text(AB_VARIANT, variant);
     }
 
     /// What it cost, where that is final.

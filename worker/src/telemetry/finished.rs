@@ -260,6 +260,7 @@ mod tests {
             first_byte_us: None,
             trace_id: None,
             conversation_id: None,
+            ab_variant: None,
             attempts: vec![attempt("status", 503, 1_000), attempt("ok", 200, 3_000)],
             charges: Vec::new(),
             trace: Box::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::health::{BreakerFigures, Standing};
 use crate::spool::SpoolFigures;
 
 /// Everything that is counted.
@@ -25,6 +26,8 @@ pub struct Metrics {
     mismatches: IntCounter,
     panics: IntCounter,
     connections: IntCounterVec,
+    breakers: IntGaugeVec,
+    openings: IntGaugeVec,
     revision: IntGaugeVec,
     spool: IntGaugeVec,
     leaks: IntGauge,
@@ -55,6 +58,13 @@ impl Metrics {
             mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
             panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
             connections: counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?,
+            breakers: gauges(
+                &registry,
+                "modelux_breaker_state",
+                "Targets that failed: 0 closed, 1 half-open, 2 open.",
+                &["org", "target"],
+            )?,
+            openings: gauges(&registry, "modelux_breaker_openings", "How often a target's breaker has opened.", &["org", "target"])?,
             revision: add(&registry, IntGaugeVec::new(Opts::new("modelux_bundle_revision", "Applied revision."), &["org"])?)?,
             spool: add(&registry, IntGaugeVec::new(Opts::new("modelux_spool", "The journal of usage events, by figure."), &["figure"])?)?,
             leaks: add(&registry, IntGauge::new("modelux_reservation_leaks", "Reservations that were dropped without an end; a defect.")?)?,
@@ -143,6 +153,19 @@ impl Metrics {
         self.revision.with_label_values(&[org]).set(i64::try_from(revision).unwrap_or(i64::MAX));
     }
 
+    /// How the breakers of an organization stand that have ever opened, as the scraper asks.
+    pub(crate) fn breakers(&self, org: &str, breakers: &[BreakerFigures]) {
+        for BreakerFigures { target, standing, openings } in breakers {
+            let state = match standing {
+                Standing::Closed => 0,
+                Standing::HalfOpen => 1,
+                Standing::Open => 2,
+            };
+            self.breakers.with_label_values(&[org, target]).set(state);
+            self.openings.with_label_values(&[org, target]).set(i64::try_from(*openings).unwrap_or(i64::MAX));
+        }
+    }
+
     /// How the journal and the reservations stand, as the scraper asks.
     pub(crate) fn stands(&self, spool: &SpoolFigures, leaks: u64) {
         let figures = [
@@ -178,6 +201,10 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
     add(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    add(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
 }
 
 fn histogram(registry: &Registry, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {

@@ -99,11 +99,12 @@ pub(super) static LOG: Insert = Insert {
         ("attempts", Kind::Json),
         ("worker_id", Kind::Text),
         ("bundle_revision", Kind::Int),
+        ("ab_variant", Kind::Text),
     ],
     conflict: "ON CONFLICT (id) DO NOTHING",
 };
 
-pub(super) fn log_values(event: &UsageEvent) -> [Value; 33] {
+pub(super) fn log_values(event: &UsageEvent) -> [Value; 34] {
     [
         text(&event.request_id),
         text(&event.org_id),
@@ -138,6 +139,7 @@ pub(super) fn log_values(event: &UsageEvent) -> [Value; 33] {
         json(&event.attempts),
         text(&event.worker_id),
         i64::try_from(event.bundle_revision).unwrap_or(i64::MAX).into(),
+        optional(event.ab_variant.as_deref()),
     ]
 }
 

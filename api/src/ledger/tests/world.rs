@@ -163,6 +163,7 @@ pub(super) fn event(id: &str, cost: NanoUsd, charges: Vec<Charge>) -> UsageEvent
         first_byte_us: Some(200_000),
         trace_id: None,
         conversation_id: None,
+        ab_variant: None,
         attempts: vec![],
         charges,
         trace: serde_json::value::to_raw_value(&serde_json::json!({"steps": []})).unwrap(),

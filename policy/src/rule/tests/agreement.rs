@@ -152,7 +152,7 @@ fn worlds() -> impl Strategy<Value = World> {
             world.request.max_output_tokens = limit;
             world.request.input_tokens = input;
             world.request.stream = stream;
-            world.health = p50_ms.map(|p50_ms| HealthFacts { p50_ms, ok: stream });
+            world.health = p50_ms.map(|p50_ms| HealthFacts { p50_ms, ok: stream, stale: false });
             world
         },
     )
