@@ -63,6 +63,7 @@ impl Engine {
             providers: (0_u32..).zip(&bundle.providers).map(|(at, provider)| (Arc::clone(&provider.name), at)).collect(),
             models,
             bare_models,
+            ceiling: Arc::from("ceiling"),
             budgets: BudgetIndex::new(&bundle),
             uses_estimate,
             bundle,

@@ -23,6 +23,7 @@ pub struct Metrics {
     cost_nano_usd: IntCounter,
     estimated: IntCounter,
     mismatches: IntCounter,
+    unpriced: IntCounter,
     panics: IntCounter,
     connections: IntCounterVec,
     revision: IntGaugeVec,
@@ -53,6 +54,7 @@ impl Metrics {
             cost_nano_usd: add(&registry, IntCounter::new("modelux_cost_nano_usd_total", "Settled cost in billionths of a dollar.")?)?,
             estimated: add(&registry, IntCounter::new("modelux_usage_estimated_total", "Exchanges settled by estimate.")?)?,
             mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
+            unpriced: add(&registry, IntCounter::new("modelux_unpriced_total", "Calls booked at nothing because no price is known.")?)?,
             panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
             connections: counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?,
             revision: add(&registry, IntGaugeVec::new(Opts::new("modelux_bundle_revision", "Applied revision."), &["org"])?)?,
@@ -113,6 +115,13 @@ impl Metrics {
             ("cache_write", tokens.cache_write),
             ("output", tokens.output),
             ("reasoning", tokens.reasoning),
+            ("cache_write_1h", tokens.cache_write_1h),
+            ("input_audio", tokens.input_audio),
+            ("cached_audio", tokens.cached_audio),
+            ("output_audio", tokens.output_audio),
+            ("input_image", tokens.input_image),
+            ("cached_image", tokens.cached_image),
+            ("output_image", tokens.output_image),
         ];
         for (name, count) in buckets {
             if count > 0 {
@@ -127,6 +136,10 @@ impl Metrics {
 
     pub(crate) fn mismatched(&self) {
         self.mismatches.inc();
+    }
+
+    pub(crate) fn unpriced(&self) {
+        self.unpriced.inc();
     }
 
     pub(crate) fn panicked(&self) {
