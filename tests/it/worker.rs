@@ -10,3 +10,4 @@ mod refusals;
 mod streams;
 mod telemetry;
 mod usage;
+mod vendors;

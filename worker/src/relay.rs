@@ -56,6 +56,7 @@ fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
     for (name, value) in &reply.passed {
         head.value(name.clone(), value.clone());
     }
+    head.dropped(&reply.dropped);
     let Some(current) = &flight.current else { return };
     let target = current.admission.target();
     head.served_by(&target.provider_name, &target.model);

@@ -13,6 +13,8 @@ pub(crate) mod reply;
 pub(crate) mod simulated;
 pub(crate) mod site;
 
+use outgoing::Wire;
+use policy::catalogue::find_vendor;
 use policy::source::RetryOn;
 
 use crate::policy_feed::OrgPolicy;
@@ -84,15 +86,17 @@ pub(crate) async fn send(
     let provider = bundle.providers.get(index).ok_or_else(|| unusable("it is not in the bundle"))?;
     match provider.vendor.as_str() {
         "simulated" => Ok(simulated::answer(way.admission, outgoing).await),
-        "openai" | "openai_compatible" => {
+        vendor => {
+            let quirks = find_vendor(vendor).and_then(|vendor| vendor.quirks);
+            let quirks = quirks.ok_or_else(|| unusable("this version does not speak to its vendor"))?;
             let base_url = provider.base_url.as_deref().ok_or_else(|| unusable("it has no `base_url`"))?;
             let site = site::Site::parse(base_url).ok_or_else(|| unusable("its `base_url` can't be read"))?;
             let secret = outgoing.caller_key.or_else(|| policy.secret(target.provider));
-            let request =
-                outgoing.to_wire(&site, secret, way, provider.vendor == "openai").ok_or_else(|| unusable("its key can't be sent"))?;
+            let Wire { request, dropped } =
+                outgoing.to_wire(&site, secret, way, &quirks).ok_or_else(|| unusable("its key can't be sent"))?;
             let addresses = connections.resolve(base_url, &site, bundle.deny_private_upstreams).await?;
-            connections.exchange(&addresses, &request).await
+            let reply = connections.exchange(&addresses, &request).await?;
+            Ok(Reply { dropped, ..reply })
         }
-        _ => Err(unusable("this version does not speak to its vendor")),
     }
 }

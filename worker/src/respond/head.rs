@@ -14,6 +14,7 @@ const PROVIDER: HeaderName = HeaderName::from_static("x-modelux-provider-used");
 const MODEL: HeaderName = HeaderName::from_static("x-modelux-model-used");
 const CACHE: HeaderName = HeaderName::from_static("x-modelux-cache");
 const COST: HeaderName = HeaderName::from_static("x-modelux-cost-usd");
+const DROPPED: HeaderName = HeaderName::from_static("x-modelux-dropped");
 const CLAMPED: HeaderName = HeaderName::from_static("x-modelux-max-tokens-clamped");
 const BUDGET_NAME: HeaderName = HeaderName::from_static("x-modelux-budget-name");
 const BUDGET_REMAINING: HeaderName = HeaderName::from_static("x-modelux-budget-remaining");
@@ -69,6 +70,13 @@ impl Head {
     /// What it cost, where that is final.
     pub(crate) fn cost(&mut self, cost: NanoUsd) {
         self.text(COST, &cost.to_string());
+    }
+
+    /// Members of the request that the provider can't take and that were left out.
+    pub(crate) fn dropped(&mut self, members: &[&str]) {
+        if !members.is_empty() {
+            self.text(DROPPED, &members.join(","));
+        }
     }
 
     /// The output limit was lowered to what is affordable.

@@ -1,7 +1,8 @@
 //! The request as it goes to a provider: one buffer with head and body, the body spliced out of the caller's.
 
 use bytes::{Bytes, BytesMut};
-use llm::dialect::openai_chat::{ChatHead, OutputField, OutputLimit, Rewrite};
+use llm::dialect::openai_chat::{Adaptation, Adapted, ChatHead, OutputField, OutputLimit, Rewrite, adapt};
+use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::site::Site;
@@ -32,18 +33,60 @@ pub(crate) struct Way<'a, 'p> {
     pub trace: Option<TraceContext>,
 }
 
+/// A request as it is sent.
+pub(crate) struct Wire {
+    /// Head and body.
+    pub request: Bytes,
+    /// Members of the body that were left out because the provider refuses them.
+    pub dropped: Vec<&'static str>,
+}
+
+/// The body of one attempt: the caller's with edits to be made, or whole where the provider needs more than edits.
+enum Body {
+    Edited(llm::splice::Edits<'static>),
+    Adapted(Bytes),
+}
+
 impl Outgoing<'_> {
     /// Head and body for an OpenAI-shaped provider; `None` when the key can't be put into a header.
-    pub(crate) fn to_wire(&self, site: &Site<'_>, key: Option<&SecretString>, way: &Way<'_, '_>, openai: bool) -> Option<Bytes> {
-        let Way { admission, trace } = way;
-        let field = if openai { OutputField::MaxCompletionTokens } else { OutputField::MaxTokens };
-        let rewrite = Rewrite {
-            model: Some(&admission.target().model),
-            force_usage: true,
-            output_limit: admission.output_limit().map(|tokens| OutputLimit { tokens, field }),
+    pub(crate) fn to_wire(&self, site: &Site<'_>, key: Option<&SecretString>, way: &Way<'_, '_>, quirks: &Quirks) -> Option<Wire> {
+        let (body, dropped) = self.body_for(way, quirks);
+        let length = match &body {
+            Body::Edited(edits) => edits.edited_length(),
+            Body::Adapted(body) => body.len(),
         };
-        let edits = self.chat.layout.edits(self.body, &rewrite);
-        let length = edits.edited_length();
+        let mut wire = self.write_head(site, key, way, length)?;
+        match &body {
+            Body::Edited(edits) => edits.write_to(self.body, &mut wire),
+            Body::Adapted(body) => wire.extend_from_slice(body),
+        }
+        Some(Wire { request: wire.freeze(), dropped })
+    }
+
+    /// Most providers get the caller's bytes with a few replaced, in one copy; those that refuse members pay for a second one.
+    fn body_for(&self, way: &Way<'_, '_>, quirks: &Quirks) -> (Body, Vec<&'static str>) {
+        let field = match quirks.output_limit {
+            OutputMember::MaxCompletionTokens => OutputField::MaxCompletionTokens,
+            OutputMember::MaxTokens | OutputMember::Either => OutputField::MaxTokens,
+        };
+        let rewrite = Rewrite {
+            model: Some(&way.admission.target().model),
+            force_usage: quirks.stream_usage == StreamUsage::OnRequest,
+            output_limit: way.admission.output_limit().map(|tokens| OutputLimit { tokens, field }),
+        };
+        let to = Adaptation { max_tokens_only: quirks.output_limit == OutputMember::MaxTokens, refuses: quirks.refuses };
+        if to == Adaptation::default() {
+            return (Body::Edited(self.chat.layout.edits(self.body, &rewrite)), Vec::new());
+        }
+        let body = self.chat.layout.upstream_body(self.body, &rewrite);
+        match adapt(&body, &to) {
+            Ok(Adapted { body, dropped }) => (Body::Adapted(body), dropped),
+            // It was read before, so this can't be; the provider has the last word.
+            Err(_) => (Body::Adapted(body), Vec::new()),
+        }
+    }
+
+    fn write_head(&self, site: &Site<'_>, key: Option<&SecretString>, way: &Way<'_, '_>, length: usize) -> Option<BytesMut> {
         let mut wire = BytesMut::with_capacity(length.saturating_add(self.forwarded.len()).saturating_add(768));
         wire.extend_from_slice(b"POST ");
         wire.extend_from_slice(site.path.as_bytes());
@@ -59,7 +102,7 @@ impl Outgoing<'_> {
             wire.extend_from_slice(b"\r\nAuthorization: Bearer ");
             wire.extend_from_slice(key.as_bytes());
         }
-        if let Some(trace) = trace {
+        if let Some(trace) = &way.trace {
             wire.extend_from_slice(b"\r\ntraceparent: ");
             wire.extend_from_slice(trace.header().as_bytes());
         }
@@ -68,7 +111,6 @@ impl Outgoing<'_> {
         wire.extend_from_slice(b"\r\n");
         wire.extend_from_slice(self.forwarded);
         wire.extend_from_slice(b"\r\n");
-        edits.write_to(self.body, &mut wire);
-        Some(wire.freeze())
+        Some(wire)
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Reply {
     /// Headers that go on to the caller.
     pub passed: SmallVec<[(HeaderName, HeaderValue); 4]>,
     pub body: ReplyBody,
+    /// Members of the request that this provider refuses and that were left out.
+    pub dropped: Vec<&'static str>,
 }
 
 /// Where the body comes from.
@@ -54,7 +56,7 @@ impl Reply {
         let headers = body.session.resp_header().map_or(&none, |head| &head.headers);
         let content_type = headers.get(header::CONTENT_TYPE).cloned();
         let passed = headers.iter().filter(|(name, _)| passes(name, status)).map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self { status, content_type, passed, body: ReplyBody::Provider(Box::new(body)) }
+        Self { status, content_type, passed, body: ReplyBody::Provider(Box::new(body)), dropped: Vec::new() }
     }
 
     /// Whether the body is an event stream.

@@ -111,7 +111,7 @@ pub(super) async fn answer(admission: &Admission<'_>, outgoing: &Outgoing<'_>) -
         pieces.truncate(pieces.len() / 2);
     }
     let body = ReplyBody::Simulated(Simulation { pieces, pause, cut });
-    Reply { status: 200, content_type: Some(HeaderValue::from_static(content_type)), passed: SmallVec::new(), body }
+    Reply { status: 200, content_type: Some(HeaderValue::from_static(content_type)), passed: SmallVec::new(), body, dropped: Vec::new() }
 }
 
 fn error(status: u16) -> Reply {
@@ -120,7 +120,7 @@ fn error(status: u16) -> Reply {
     let reply = ErrorReply { message: &message, kind, code: Some(ErrorCode::Name("simulated")), param: None, budget: None };
     let body = Dialect::OpenAiChat.write_error(&reply);
     let body = ReplyBody::Simulated(Simulation { pieces: VecDeque::from([body]), pause: Duration::ZERO, cut: false });
-    Reply { status, content_type: Some(HeaderValue::from_static("application/json")), passed: SmallVec::new(), body }
+    Reply { status, content_type: Some(HeaderValue::from_static("application/json")), passed: SmallVec::new(), body, dropped: Vec::new() }
 }
 
 /// Words with the blanks that follow them.
