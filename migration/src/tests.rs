@@ -64,8 +64,8 @@ async fn each_step_takes_back_what_it_made() {
     for _ in Migrator::migrations() {
         let before = read_tables(&db).await.unwrap();
         Migrator::up(&db, Some(1)).await.unwrap();
-        let after = read_tables(&db).await.unwrap();
-        assert!(after.len() > before.len());
+        // A table or a column: what a step makes must be seen to go again.
+        assert_ne!(read_tables(&db).await.unwrap(), before);
         Migrator::down(&db, Some(1)).await.unwrap();
         assert_eq!(read_tables(&db).await.unwrap(), before);
         Migrator::up(&db, Some(1)).await.unwrap();

@@ -97,7 +97,7 @@ pub struct ResolvedTarget {
     /// The provider's model name.
     pub model: Arc<str>,
     /// What its tokens cost; absent where unknown.
-    pub prices: Option<PriceSheet>,
+    pub prices: Option<Arc<PriceSheet>>,
     /// Names the version of the rates; empty where unknown.
     pub price_version: Arc<str>,
     /// Output tokens at most; absent where unknown.

@@ -12,6 +12,7 @@
 mod budgets;
 mod entry;
 mod load;
+mod prices;
 mod resolve;
 
 use std::collections::HashMap;
@@ -45,8 +46,7 @@ pub struct Engine {
     /// By provider: models by name.
     models: Vec<HashMap<Arc<str>, u32>>,
     bare_models: HashMap<Arc<str>, Vec<u32>>,
-    /// The price version of models that have no price of their own.
-    ceiling: Arc<str>,
+    prices: prices::PriceBook,
     budgets: budgets::BudgetIndex,
     /// Whether any rule asks for `estimate`.
     uses_estimate: bool,

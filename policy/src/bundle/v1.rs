@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::Tags;
 use crate::money::NanoUsd;
-use crate::price::{LongContext, PriceSheet, Rates};
+use crate::price::{LongContext, Rates};
 use crate::source::{AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, UnpricedModels};
 
 /// Index into [`Bundle::providers`].
@@ -122,18 +122,6 @@ pub struct LaterPrices {
 
 fn is_empty(long_context: &Arc<[LongContext]>) -> bool {
     long_context.is_empty()
-}
-
-impl Model {
-    /// What it costs at `time`; absent where unknown.
-    #[must_use]
-    pub fn prices_at(&self, time: DateTime<Utc>) -> Option<PriceSheet> {
-        let (rates, long_context) = match self.later.iter().rev().find(|later| later.from <= time) {
-            Some(later) => (later.rates, &later.long_context),
-            None => (self.rates?, &self.long_context),
-        };
-        Some(PriceSheet { rates, long_context: Arc::clone(long_context) })
-    }
 }
 
 /// A routing config.

@@ -219,21 +219,15 @@ impl Deciding<'_> {
         let dated = || catalogue::undated(name);
         let known =
             models.and_then(|models| models.get(name).or_else(|| models.get(dated()?)).or_else(|| models.get(catalogue::ANY_MODEL)));
-        let model = known.and_then(|&at| engine.bundle.models.get(index(at)));
-        let (prices, price_version) = match (model.and_then(|model| model.prices_at(self.request.time)), model) {
-            (Some(prices), Some(model)) => (Some(prices), Arc::clone(&model.price_version)),
-            _ => match engine.bundle.unpriced_rates {
-                Some(ceiling) => (Some(ceiling.into()), Arc::clone(&engine.ceiling)),
-                None => (None, Arc::default()),
-            },
-        };
+        let position = known.map(|&at| index(at));
+        let (prices, price_version) = engine.prices.find(position, self.request.time).unzip();
         Ok(ResolvedTarget {
             provider,
             provider_name: Arc::clone(&of.name),
             model: Arc::clone(name),
             prices,
-            price_version,
-            max_output_tokens: model.and_then(|model| model.max_output_tokens),
+            price_version: price_version.unwrap_or_default(),
+            max_output_tokens: position.and_then(|position| engine.bundle.models.get(position)).and_then(|model| model.max_output_tokens),
             claims: engine.budgets.target_claims(provider, &of.name, name),
         })
     }

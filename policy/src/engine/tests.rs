@@ -170,10 +170,16 @@ fn a_dated_model_name_has_the_price_and_the_limits_of_the_model() {
 
 #[test]
 fn an_announced_price_holds_from_its_instant_without_a_new_bundle() {
-    let manifest = json!({"org": "acme", "providers": [{"name": "g", "vendor": "google"}]});
-    let bundle = crate::testing::compiled(manifest).unwrap();
-    let model = bundle.models.iter().find(|model| model.name.as_ref() == "gemini-3.8-flash").unwrap();
-    let output = |time: &str| model.prices_at(time.parse().unwrap()).unwrap().rates.output;
+    let manifest =
+        json!({"org": "acme", "providers": [{"name": "g", "vendor": "google"}], "projects": [{"name": "p", "keys": [{"name": "ci"}]}]});
+    let mut bundle = crate::testing::compiled(manifest).unwrap();
+    // No vendor that is served has a price to come today.
+    bundle.providers[0].vendor = "openai".to_owned();
+    let engine = super::Engine::load(bundle).unwrap();
+    let output = |time: &str| {
+        let request = crate::facts::RequestFacts { time: time.parse().unwrap(), ..request("g/gemini-3.8-flash") };
+        only_target(&engine, &request).prices.unwrap().rates.output
+    };
     assert_eq!((output("2026-12-31T23:59:59Z"), output("2027-01-01T00:00:00Z")), (3_750_000_000, 7_500_000_000));
 }
 

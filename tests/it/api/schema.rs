@@ -53,7 +53,7 @@ async fn each_step_takes_back_what_it_made_on_postgres() {
     for step in Migrator::migrations() {
         let before = read_tables(&db).await.unwrap();
         Migrator::up(&db, Some(1)).await.unwrap();
-        assert!(read_tables(&db).await.unwrap().len() > before.len(), "{}", step.name());
+        assert_ne!(read_tables(&db).await.unwrap(), before, "{}", step.name());
         Migrator::down(&db, Some(1)).await.unwrap();
         assert_eq!(read_tables(&db).await.unwrap(), before, "{}", step.name());
         Migrator::up(&db, Some(1)).await.unwrap();

@@ -19,8 +19,8 @@ fn with_vendor(fleet: &Fleet, vendor: &str) -> Value {
 async fn members_that_a_vendor_refuses_are_left_out_and_named() {
     let (fleet, key) = Fleet::governed().await;
     fleet.enforce(&with_vendor(&fleet, "mistral")).await;
-    let chat = fleet.chat(&key, "near/gpt-test").with("seed", 7).with("max_completion_tokens", 50).with("temperature", 1);
-    let reply = chat.ok().await;
+    let limited = fleet.chat(&key, "near/gpt-test").with("max_tokens", Value::Null).with("max_completion_tokens", 50);
+    let reply = limited.with("seed", 7).with("temperature", 1).ok().await;
     let sent = fleet.provider.last().json();
     assert_eq!((sent.get("seed"), sent.get("max_completion_tokens")), (None, None), "{sent}");
     assert_eq!((&sent["max_tokens"], &sent["temperature"]), (&json!(50), &json!(1)), "{sent}");
