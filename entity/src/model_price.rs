@@ -29,6 +29,9 @@ pub struct Model {
     pub output_nano: Option<i64>,
     /// Reasoning tokens; null follows `output_nano`.
     pub reasoning_nano: Option<i64>,
+    /// Finer prices and those of long inputs, as the manifest's `further_prices` has them; null where there are none.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub further: Option<Json>,
     /// When the row was made, to the microsecond.
     pub created_at: DateTimeUtc,
 }

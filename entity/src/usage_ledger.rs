@@ -60,6 +60,9 @@ pub struct Model {
     /// The rates that were used, in nano-USD per million tokens.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub rates: Option<Json>,
+    /// Every call upstream with its tokens and rates, from which the cost can be computed again; null in entries of before they were kept.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub attempts: Option<Json>,
 }
 
 /// Joins that the store uses.

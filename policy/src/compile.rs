@@ -19,7 +19,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::bundle::v1;
-use crate::source::{Organization, Settings};
+use crate::catalogue::{CEILING, undated};
+use crate::source::{Organization, Settings, UnpricedModels};
 
 /// One reason why a source can't be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,14 @@ struct Index<'a> {
     bare_models: HashMap<String, Vec<u32>>,
 }
 
+impl Index<'_> {
+    /// Providers of a bare model name, or of the model that a dated name is a version of.
+    fn providers_of(&self, model: &str) -> Option<&[u32]> {
+        let named = |name: &str| self.bare_models.get(name).map(Vec::as_slice);
+        named(model).or_else(|| named(undated(model)?))
+    }
+}
+
 /// Compiles `organization` to the current bundle format.
 ///
 /// # Errors
@@ -87,6 +96,10 @@ pub fn compile(organization: &Organization) -> Result<v1::Bundle, Vec<Rejection>
     if !rejections.0.is_empty() {
         return Err(rejections.0);
     }
+    let (unpriced_models, unpriced_rates) = match organization.settings.unpriced_models {
+        UnpricedModels::Ceiling => (UnpricedModels::Deny, Some(CEILING)),
+        as_told => (as_told, None),
+    };
     Ok(v1::Bundle {
         format: 1,
         org: v1::Org { id: organization.id.clone(), slug: organization.slug.clone() },
@@ -96,7 +109,8 @@ pub fn compile(organization: &Organization) -> Result<v1::Bundle, Vec<Rejection>
         entry_policy,
         ip_allowlist: organization.settings.ip_allowlist.proxy.clone(),
         deny_private_upstreams: organization.settings.deny_private_upstreams,
-        unpriced_models: organization.settings.unpriced_models,
+        unpriced_models,
+        unpriced_rates,
         providers,
         models,
         configs,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::money::{NanoUsd, Usd};
-use crate::price::Rates;
+use crate::price::PriceSheet;
 use crate::source::{PeriodKind, RetryOn};
 
 /// Yes or no.
@@ -96,8 +96,8 @@ pub struct ResolvedTarget {
     pub provider_name: Arc<str>,
     /// The provider's model name.
     pub model: Arc<str>,
-    /// Rates; absent where unknown.
-    pub rates: Option<Rates>,
+    /// What its tokens cost; absent where unknown.
+    pub prices: Option<Arc<PriceSheet>>,
     /// Names the version of the rates; empty where unknown.
     pub price_version: Arc<str>,
     /// Output tokens at most; absent where unknown.

@@ -14,6 +14,7 @@ mod draw;
 mod entry;
 mod load;
 mod order;
+mod prices;
 mod resolve;
 
 use std::collections::HashMap;
@@ -48,6 +49,7 @@ pub struct Engine {
     /// By provider: models by name.
     models: Vec<HashMap<Arc<str>, u32>>,
     bare_models: HashMap<Arc<str>, Vec<u32>>,
+    prices: prices::PriceBook,
     budgets: budgets::BudgetIndex,
     /// Whether any rule asks for `estimate`.
     uses_estimate: bool,

@@ -66,6 +66,20 @@ pub struct AttemptRecord {
     pub latency_us: u64,
     /// What it cost.
     pub cost: NanoUsd,
+    /// What the cost comes of; absent where nothing was consumed or no price was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priced: Option<Priced>,
+}
+
+/// What a cost comes of: `rates.cost(tokens)` is it, now and in ten years.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Priced {
+    /// Disjoint token counts of this call.
+    pub tokens: TokenBuckets,
+    /// Rates applied, those of the long context where it was one.
+    pub rates: Rates,
+    /// Names the price version.
+    pub version: Arc<str>,
 }
 
 /// What one budget is charged.
@@ -144,7 +158,7 @@ pub struct UsageEvent {
     pub usage_source: UsageSource,
     /// Disjoint token counts of all attempts.
     pub tokens: TokenBuckets,
-    /// Rates applied.
+    /// Rates applied to the last call; each attempt has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<Rates>,
     /// Names the price version; empty where no price was known.

@@ -9,6 +9,7 @@
 mod budget;
 mod manifest;
 mod organization;
+mod prices;
 mod routing;
 
 pub use budget::{AtCap, Budget, BudgetMode, Fraction, PeriodKind, Scope};
@@ -19,4 +20,6 @@ pub use manifest::{
 pub use organization::{
     BudgetRecord, KeyRecord, ModelRecord, Organization, ProjectRecord, ProviderRecord, RoutingConfigRecord, SealedSecret,
 };
+pub use prices::{FurtherPrices, LongContextPrices};
+pub(crate) use prices::{NOT_A_PRICE, is_price};
 pub use routing::{Attempt, CacheSettings, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target, Variant};

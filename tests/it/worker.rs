@@ -12,3 +12,4 @@ mod streams;
 mod surfaces;
 mod telemetry;
 mod usage;
+mod vendors;

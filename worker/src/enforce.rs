@@ -3,7 +3,8 @@
 //! Invariant: an [`Admission`] can only be made here, and everything in `upstream` takes one, for every attempt. Its reservation ends by
 //! `settle` or `release`; there is no third way.
 //!
-//! The amount is the worst case: all input at the dearest input rate, all output that may come at the dearest output rate. Where neither the
+//! The amount is the worst case: all input at the dearest input rate, all output that may come at the dearest output rate, in the dearest
+//! context length that so much input can reach. Where neither the
 //! caller nor the model bounds the output, a bound is sent along, because money that has no bound can't be held. Models without a price
 //! hold nothing (whether they are served at all is the bundle's `unpriced_models`).
 
@@ -120,11 +121,11 @@ impl Gate<'_> {
     fn affordable(&self, short: &BudgetShortfall, target: &ResolvedTarget, limit: Option<u32>) -> Option<u32> {
         let bundle = self.policy.engine.bundle();
         let clamps = bundle.budgets.iter().any(|budget| budget.name == short.name && budget.clamp_output);
-        let rates = target.rates.filter(|_| clamps)?;
+        let prices = target.prices.as_ref().filter(|_| clamps)?;
         let left = short.cap.saturating_sub(short.spend);
         let choices = u64::from(self.facts.choices);
         // Each answer shares the input; the limit is per answer.
-        let tokens = rates.affordable_output(left, self.facts.input_tokens_bound).checked_div(choices)?;
+        let tokens = prices.affordable_output(left, self.facts.input_tokens_bound).checked_div(choices)?;
         let before = limit.map_or(u64::MAX, u64::from).min(target.output_limit(self.facts.max_output_tokens));
         let tokens = if tokens >= before { before.saturating_sub(1) } else { tokens };
         u32::try_from(tokens).ok().filter(|_| tokens >= LEAST_CLAMPED)
@@ -143,7 +144,7 @@ fn all_claims<'c>(permit: &'c [Claim], target: &ResolvedTarget) -> std::borrow::
 pub(crate) fn worst_case(facts: &RequestFacts, target: &ResolvedTarget, budgeted: bool) -> WorstCase {
     let unbounded = facts.max_output_tokens.is_none() && target.max_output_tokens.is_none();
     let output = target.output_limit(facts.max_output_tokens);
-    let send_along = u32::try_from(output).ok().filter(|_| unbounded && budgeted && target.rates.is_some());
+    let send_along = u32::try_from(output).ok().filter(|_| unbounded && budgeted && target.prices.is_some());
     WorstCase { amount: cost_of(facts, target, output), output_limit: send_along }
 }
 

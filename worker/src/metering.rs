@@ -13,7 +13,8 @@ use llm::dialect::Dialect;
 use llm::stream::meter::UsageVerdict;
 use llm::stream::sse::Event;
 use llm::usage::{Buckets, Usage, UsageSource as Told};
-use policy::event::{AttemptRecord, Charge, EventKind, Named, UsageEvent, UsageSource};
+use policy::decision::ResolvedTarget;
+use policy::event::{AttemptRecord, Charge, EventKind, Named, Priced, UsageEvent, UsageSource};
 use policy::facts::{RequestFacts, Surface, Tags};
 use policy::money::NanoUsd;
 use policy::price::TokenBuckets;
@@ -134,7 +135,7 @@ impl<'c> Booking<'c> {
         event.kind = EventKind::UnknownOutcome;
         event.model = Some(Arc::clone(&target.model));
         event.provider = Some(Arc::clone(&target.provider_name));
-        event.rates = target.rates;
+        event.rates = target.prices.as_ref().map(|prices| prices.rates);
         event.price_version = Arc::clone(&target.price_version);
         event.ab_variant.clone_from(&target.variant);
         let (cost, source, settled) = (event.cost, event.usage_source, event.charges.len());
@@ -188,15 +189,20 @@ impl<'c> Booking<'c> {
         let event = &mut self.event;
         let target = admission.target();
         let (provider, model) = (Arc::clone(&target.provider_name), Arc::clone(&target.model));
+        let priced = end.consumed.and_then(|consumed| price(target, consumed.tokens));
         let cost = match end.consumed {
             None => {
                 admission.release();
                 NanoUsd::ZERO
             }
             Some(consumed) => {
-                let cost = target.rates.map_or(NanoUsd::ZERO, |rates| rates.cost(&consumed.tokens));
+                let cost = priced.as_ref().map_or(NanoUsd::ZERO, |priced| priced.rates.cost(&priced.tokens));
+                event.rates = priced.as_ref().map(|priced| priced.rates);
+                if priced.is_none() {
+                    self.context.metrics.unpriced();
+                }
                 merge(&mut event.charges, admission.settle(cost));
-                add(&mut event.tokens, &consumed.tokens);
+                event.tokens = event.tokens.plus(&consumed.tokens);
                 event.usage_source = match (event.usage_source, consumed.estimated) {
                     (UsageSource::PartialEstimate, _) | (_, true) => UsageSource::PartialEstimate,
                     _ => UsageSource::Provider,
@@ -211,7 +217,8 @@ impl<'c> Booking<'c> {
         event.cost = event.cost.saturating_add(cost);
         self.context.metrics.attempted(&provider, end.outcome);
         let latency_us = micros(end.took);
-        event.attempts.push(AttemptRecord { provider, model, status: end.status, outcome: Arc::from(end.outcome), latency_us, cost });
+        let outcome = Arc::from(end.outcome);
+        event.attempts.push(AttemptRecord { provider, model, status: end.status, outcome, latency_us, cost, priced });
         cost
     }
 
@@ -252,24 +259,44 @@ pub(crate) fn consumption(context: &Context, verdict: &UsageVerdict) -> Consumpt
 }
 
 fn token_buckets(context: &Context, usage: &Usage) -> TokenBuckets {
-    let Buckets { input, cached_input, cache_write, output, reasoning, .. } = usage.buckets().unwrap_or_else(|mismatch| {
+    let buckets = usage.buckets().unwrap_or_else(|mismatch| {
         context.metrics.mismatched();
         tracing::warn!(%mismatch, "a provider's usage report contradicts itself; settled at its ceiling");
         usage.ceiling()
     });
-    TokenBuckets { input, cached_input, cache_write, output, reasoning }
+    priced_buckets(&buckets)
+}
+
+/// Takes sound and what is cached for an hour out of the buckets that they are part of. Which part of cached input was sound is not reported: as much as fits is taken to
+/// be uncached, which is the dearer reading.
+fn priced_buckets(buckets: &Buckets) -> TokenBuckets {
+    let Buckets { input, cached_input, cache_write, cache_write_1h, output, reasoning, input_audio, output_audio } = *buckets;
+    let uncached_audio = input_audio.min(input);
+    let cached_audio = input_audio.saturating_sub(uncached_audio).min(cached_input);
+    let output_audio = output_audio.min(output);
+    TokenBuckets {
+        input: input.saturating_sub(uncached_audio),
+        cached_input: cached_input.saturating_sub(cached_audio),
+        cache_write: cache_write.saturating_sub(cache_write_1h),
+        cache_write_1h: cache_write_1h.min(cache_write),
+        output: output.saturating_sub(output_audio),
+        reasoning,
+        input_audio: uncached_audio,
+        cached_audio,
+        output_audio,
+        ..TokenBuckets::default()
+    }
 }
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn add(sum: &mut TokenBuckets, more: &TokenBuckets) {
-    sum.input = sum.input.saturating_add(more.input);
-    sum.cached_input = sum.cached_input.saturating_add(more.cached_input);
-    sum.cache_write = sum.cache_write.saturating_add(more.cache_write);
-    sum.output = sum.output.saturating_add(more.output);
-    sum.reasoning = sum.reasoning.saturating_add(more.reasoning);
+/// What a call with these tokens comes to be charged at; absent where no price is known.
+fn price(target: &ResolvedTarget, tokens: TokenBuckets) -> Option<Priced> {
+    let prices = target.prices.as_ref()?;
+    let rates = *prices.rates_for(tokens.all_input());
+    Some(Priced { tokens, rates, version: Arc::clone(&target.price_version) })
 }
 
 /// One charge for one period and lease, however many attempts there were.
@@ -283,5 +310,27 @@ fn merge(charges: &mut Vec<Charge>, more: Vec<Charge>) {
             Some(known) => known.amount = known.amount.saturating_add(charge.amount),
             None => charges.push(charge),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_is_taken_out_of_the_bucket_it_is_part_of_and_no_token_is_lost() {
+        let buckets =
+            Buckets { input: 30, cached_input: 20, output: 10, reasoning: 5, input_audio: 40, output_audio: 4, ..Buckets::default() };
+        let tokens = priced_buckets(&buckets);
+        assert_eq!((tokens.input, tokens.input_audio, tokens.cached_input, tokens.cached_audio), (0, 30, 10, 10));
+        assert_eq!((tokens.output, tokens.output_audio, tokens.reasoning), (6, 4, 5));
+        assert_eq!(tokens.all_input() + tokens.all_output(), buckets.sum());
+    }
+
+    #[test]
+    fn a_report_of_more_sound_than_tokens_adds_none() {
+        let buckets = Buckets { input: 3, output: 2, input_audio: 9, output_audio: 9, ..Buckets::default() };
+        let tokens = priced_buckets(&buckets);
+        assert_eq!((tokens.all_input(), tokens.all_output()), (3, 2));
     }
 }

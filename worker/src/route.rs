@@ -122,7 +122,7 @@ mod tests {
             provider: 0,
             provider_name: Arc::from("p"),
             model: Arc::from(name),
-            rates: None,
+            prices: None,
             price_version: Arc::from(""),
             max_output_tokens: None,
             claims: SmallVec::new(),

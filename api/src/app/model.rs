@@ -8,7 +8,7 @@ use entity::model::{ActiveModel, Entity, Model as Row};
 use entity::model_price;
 use policy::id::{IdKind, new_id};
 use policy::money::Usd;
-use policy::source::{Model, Tier};
+use policy::source::{FurtherPrices, Model, Tier};
 use sea_orm::{ActiveValue::Set, DbErr, IntoActiveModel};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -88,28 +88,30 @@ impl Managed for Models {
     }
 }
 
-/// The five prices of a model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// The prices of a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Prices {
     pub(crate) input: Option<Usd>,
     pub(crate) cached_input: Option<Usd>,
     pub(crate) cache_write: Option<Usd>,
     pub(crate) output: Option<Usd>,
     pub(crate) reasoning: Option<Usd>,
+    pub(crate) further: Option<FurtherPrices>,
 }
 
 impl Prices {
-    const fn of(model: &Model) -> Self {
+    fn of(model: &Model) -> Self {
         Self {
             input: model.input_usd_per_mtok,
             cached_input: model.cached_input_usd_per_mtok,
             cache_write: model.cache_write_usd_per_mtok,
             output: model.output_usd_per_mtok,
             reasoning: model.reasoning_usd_per_mtok,
+            further: model.further_prices.clone(),
         }
     }
 
-    fn any(self) -> [Option<Usd>; 5] {
+    fn any(&self) -> [Option<Usd>; 5] {
         [self.input, self.cached_input, self.cache_write, self.output, self.reasoning]
     }
 }
@@ -184,6 +186,7 @@ async fn price(
         cache_write_nano: nano(prices.cache_write),
         output_nano: nano(prices.output),
         reasoning_nano: nano(prices.reasoning),
+        further: Set(prices.further.as_ref().map(|further| json!(further))),
         created_at: Set(change.now),
         ..model_price::ActiveModel::default()
     };
@@ -202,7 +205,18 @@ async fn check(change: &Change<'_>, model: &Model, own_name: Option<&str>) -> Re
 
 fn check_prices(prices: &Prices) -> Result<(), OperationError> {
     let negative = prices.any().into_iter().flatten().any(|usd| usd.0.nanos() < 0);
-    if negative { Err(OperationError::invalid("prices", "a price can't be negative")) } else { Ok(()) }
+    if negative {
+        return Err(OperationError::invalid("prices", "a price can't be negative"));
+    }
+    let Some(further) = &prices.further else { return Ok(()) };
+    if let Some((field, why)) = further.refusal() {
+        return Err(OperationError::invalid(format!("prices.furtherPrices.{field}"), why));
+    }
+    if prices.input.is_none() && prices.output.is_none() {
+        let why = "these go with a price of input or output, which is not there";
+        return Err(OperationError::invalid("prices.furtherPrices", why));
+    }
+    Ok(())
 }
 
 fn declared(change: &Change<'_>, model: &Model) -> Result<ActiveModel, OperationError> {
@@ -239,7 +253,7 @@ async fn price_document(change: &Change<'_>, row: &Row) -> Result<Value, Operati
         let document = json!({
             "until": line.effective_to, "input_usd_per_mtok": usd(line.input_nano), "cached_input_usd_per_mtok": usd(line.cached_input_nano),
             "cache_write_usd_per_mtok": usd(line.cache_write_nano), "output_usd_per_mtok": usd(line.output_nano),
-            "reasoning_usd_per_mtok": usd(line.reasoning_nano),
+            "reasoning_usd_per_mtok": usd(line.reasoning_nano), "further_prices": line.further,
         });
         (line.effective_from.to_rfc3339(), document)
     });

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use async_graphql::connection::Connection;
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Json, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::model::{Entity, Model as Row};
 use entity::model_price::Model as PriceRow;
-use policy::source::Model;
+use policy::source::{FurtherPrices, Model};
 use serde::Serialize;
 
 use super::Result;
@@ -67,6 +67,8 @@ struct PriceView {
     output_usd_per_mtok: Option<UsdAmount>,
     /// Reasoning.
     reasoning_usd_per_mtok: Option<UsdAmount>,
+    /// Finer prices and those of long inputs, as in the declarative document.
+    further_prices: Option<serde_json::Value>,
 }
 
 impl From<PriceRow> for PriceView {
@@ -82,6 +84,7 @@ impl From<PriceRow> for PriceView {
             cache_write_nano,
             output_nano,
             reasoning_nano,
+            further,
             created_at: _,
         } = row;
         Self {
@@ -93,6 +96,7 @@ impl From<PriceRow> for PriceView {
             cache_write_usd_per_mtok: cache_write_nano.map(UsdAmount::from_nanos),
             output_usd_per_mtok: output_nano.map(UsdAmount::from_nanos),
             reasoning_usd_per_mtok: reasoning_nano.map(UsdAmount::from_nanos),
+            further_prices: further,
         }
     }
 }
@@ -140,12 +144,20 @@ struct PricesInput {
     output_usd_per_mtok: Option<UsdAmount>,
     /// Reasoning; follows output where left out.
     reasoning_usd_per_mtok: Option<UsdAmount>,
+    /// `further_prices` of the declarative document: finer buckets, a fee for the call, other rates for long inputs.
+    further_prices: Option<Json<FurtherPrices>>,
 }
 
 impl PricesInput {
     fn into_prices(self) -> Result<Prices, OperationError> {
-        let Self { input_usd_per_mtok, cached_input_usd_per_mtok, cache_write_usd_per_mtok, output_usd_per_mtok, reasoning_usd_per_mtok } =
-            self;
+        let Self {
+            input_usd_per_mtok,
+            cached_input_usd_per_mtok,
+            cache_write_usd_per_mtok,
+            output_usd_per_mtok,
+            reasoning_usd_per_mtok,
+            further_prices,
+        } = self;
         let usd = |amount: Option<UsdAmount>, field: &str| amount.map(|amount| amount.read(&format!("prices.{field}"))).transpose();
         Ok(Prices {
             input: usd(input_usd_per_mtok, "inputUsdPerMtok")?,
@@ -153,16 +165,18 @@ impl PricesInput {
             cache_write: usd(cache_write_usd_per_mtok, "cacheWriteUsdPerMtok")?,
             output: usd(output_usd_per_mtok, "outputUsdPerMtok")?,
             reasoning: usd(reasoning_usd_per_mtok, "reasoningUsdPerMtok")?,
+            further: further_prices.map(|Json(further)| further),
         })
     }
 
     fn lay_over(self, model: &mut Model) -> Result<(), OperationError> {
-        let Prices { input, cached_input, cache_write, output, reasoning } = self.into_prices()?;
+        let Prices { input, cached_input, cache_write, output, reasoning, further } = self.into_prices()?;
         model.input_usd_per_mtok = input;
         model.cached_input_usd_per_mtok = cached_input;
         model.cache_write_usd_per_mtok = cache_write;
         model.output_usd_per_mtok = output;
         model.reasoning_usd_per_mtok = reasoning;
+        model.further_prices = further;
         Ok(())
     }
 }
@@ -194,6 +208,7 @@ impl TryFrom<CreateModelInput> for Model {
             cache_write_usd_per_mtok: None,
             output_usd_per_mtok: None,
             reasoning_usd_per_mtok: None,
+            further_prices: None,
             context_tokens,
             max_output_tokens,
             quality_tier: quality_tier.map(Into::into),

@@ -167,6 +167,7 @@ impl From<Row> for RequestLogView {
 /// As it is booked, before it can be read from the log.
 impl From<&UsageEvent> for RequestLogView {
     fn from(event: &UsageEvent) -> Self {
+        let folded = event.tokens.folded();
         let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         let word = |value: Value| value.as_str().unwrap_or_default().to_owned();
         let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
@@ -190,11 +191,11 @@ impl From<&UsageEvent> for RequestLogView {
             latency_ms: milliseconds(count(event.latency_us)),
             first_byte_ms: event.first_byte_us.map(|first| milliseconds(count(first))),
             usage: Usage {
-                input_tokens: count(event.tokens.input),
-                cached_input_tokens: count(event.tokens.cached_input),
-                cache_write_tokens: count(event.tokens.cache_write),
-                output_tokens: count(event.tokens.output),
-                reasoning_tokens: count(event.tokens.reasoning),
+                input_tokens: count(folded.input),
+                cached_input_tokens: count(folded.cached_input),
+                cache_write_tokens: count(folded.cache_write),
+                output_tokens: count(folded.output),
+                reasoning_tokens: count(folded.reasoning),
             },
             trace_id: event.trace_id.as_ref().map(ToString::to_string),
             conversation_id: event.conversation_id.as_ref().map(ToString::to_string),

@@ -95,6 +95,8 @@ pub(super) enum OriginName {
 pub(super) enum UnpricedName {
     /// Refused.
     Deny,
+    /// Served and booked at a ceiling that no listed model exceeds.
+    Ceiling,
     /// Served at cost zero where no blocking budget applies.
     Alert,
 }

@@ -60,6 +60,7 @@ pub(crate) fn model(row: model::Model, price: Option<model_price::Model>) -> Rea
     } = row;
     let at = At { resource: "model", id: &id };
     let quality_tier: Option<Tier> = quality_tier.map(|tier| at.json("quality_tier", serde_json::Value::String(tier))).transpose()?;
+    let further = price.as_ref().and_then(|price| price.further.clone());
     let usd = |pick: fn(&model_price::Model) -> Option<i64>| price.as_ref().and_then(pick).map(|nano| Usd(NanoUsd::from_nanos(nano)));
     let model = Model {
         model: format!("{provider_name}/{name}"),
@@ -68,6 +69,7 @@ pub(crate) fn model(row: model::Model, price: Option<model_price::Model>) -> Rea
         cache_write_usd_per_mtok: usd(|price| price.cache_write_nano),
         output_usd_per_mtok: usd(|price| price.output_nano),
         reasoning_usd_per_mtok: usd(|price| price.reasoning_nano),
+        further_prices: further.map(|further| at.json("further", further)).transpose()?,
         context_tokens: at.count("context_tokens", context_tokens)?,
         max_output_tokens: at.count("max_output_tokens", max_output_tokens)?,
         quality_tier,

@@ -1,3 +1,5 @@
+//! What the entry points promise as a whole: limits, state at the provider, what was dropped, errors.
+
 use serde_json::Value;
 
 use super::*;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::Tags;
 use crate::money::NanoUsd;
-use crate::price::Rates;
+use crate::price::{LongContext, Rates};
 use crate::source::{AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier, UnpricedModels};
 
 /// Index into [`Bundle::providers`].
@@ -40,8 +40,11 @@ pub struct Bundle {
     pub ip_allowlist: Vec<IpNet>,
     /// Refuse upstreams on loopback and private networks.
     pub deny_private_upstreams: bool,
-    /// What happens to models without a price.
+    /// What happens to models without a price. Under `ceiling` this says `deny`, for readers that do not know [`Bundle::unpriced_rates`].
     pub unpriced_models: UnpricedModels,
+    /// Rates of models without a price of their own; absent where they have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpriced_rates: Option<Rates>,
     /// Providers, in the order of their names.
     pub providers: Vec<Provider>,
     /// Priced models, in the order of `provider/model`.
@@ -89,6 +92,12 @@ pub struct Model {
     pub name: Arc<str>,
     /// Price per bucket; absent where unknown.
     pub rates: Option<Rates>,
+    /// Other rates for calls with long inputs.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub long_context: Arc<[LongContext]>,
+    /// What it will cost, by the instant from which on; in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<LaterPrices>,
     /// Names the version of the rates in logs.
     pub price_version: Arc<str>,
     /// Tokens of input and output together.
@@ -97,6 +106,22 @@ pub struct Model {
     pub max_output_tokens: Option<u32>,
     /// Quality class.
     pub tier: Option<Tier>,
+}
+
+/// Prices that begin to hold at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaterPrices {
+    /// First instant at which they hold.
+    pub from: DateTime<Utc>,
+    /// Price per bucket.
+    pub rates: Rates,
+    /// Other rates for calls with long inputs.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub long_context: Arc<[LongContext]>,
+}
+
+fn is_empty(long_context: &Arc<[LongContext]>) -> bool {
+    long_context.is_empty()
 }
 
 /// A routing config.

@@ -4,17 +4,16 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use url::{Host, Url};
 
 use super::{Index, Rejections, names};
 use crate::bundle::v1;
 use crate::catalogue;
+use crate::catalogue::Listing;
 use crate::money::Usd;
-use crate::price::Rates;
-use crate::source::{Model, ModelRecord, Organization};
-
-/// Dearer than USD 1,000,000 per million tokens is a slip of the pen.
-const MAX_USD_PER_MTOK: i64 = 1_000_000;
+use crate::price::{PriceSheet, Rates};
+use crate::source::{Model, ModelRecord, NOT_A_PRICE, Organization, is_price};
 
 pub(super) fn compile_providers(organization: &Organization, rejections: &mut Rejections) -> Vec<v1::Provider> {
     let mut compiled = Vec::with_capacity(organization.providers.len());
@@ -130,9 +129,11 @@ pub(super) fn compile_models<'a>(organization: &'a Organization, index: &mut Ind
     }
     let mut compiled = Vec::new();
     for (position, record) in (0_u32..).zip(&organization.providers) {
-        for base in catalogue::models_of(&record.provider.vendor) {
+        let known = catalogue::listings_of(&record.provider.vendor).filter(|listing| listing.holds_at(organization.time));
+        for base in known {
             let over = declared.remove(&(position, base.model.as_str()));
-            compiled.push(merge(position, &base.model, Some(base), over));
+            let later = later_prices(&record.provider.vendor, base, organization.time);
+            compiled.push(merge(position, &base.model, Some((base, later)), over));
         }
     }
     let added = declared.into_iter().map(|((provider, name), record)| merge(provider, name, None, Some(record)));
@@ -153,9 +154,17 @@ fn check_prices(model: &Model, rejections: &mut Rejections) {
         ("reasoning_usd_per_mtok", model.reasoning_usd_per_mtok),
     ];
     for (field, price) in prices {
-        let Some(Usd(price)) = price else { continue };
-        if price.nanos() < 0 || price > crate::money::NanoUsd::from_usd(MAX_USD_PER_MTOK) {
-            rejections.add("model", &model.model, field, "a price is between 0 and 1,000,000 USD per million tokens");
+        if !price.is_none_or(is_price) {
+            rejections.add("model", &model.model, field, NOT_A_PRICE);
+        }
+    }
+    if let Some(further) = &model.further_prices {
+        if let Some((field, why)) = further.refusal() {
+            rejections.add("model", &model.model, format!("further_prices.{field}"), why);
+        }
+        if rates_of(model).is_none() {
+            let why = "these go with `input_usd_per_mtok` or `output_usd_per_mtok`, which are not there";
+            rejections.add("model", &model.model, "further_prices", why);
         }
     }
     for (field, limit) in [("context_tokens", model.context_tokens), ("max_output_tokens", model.max_output_tokens)] {
@@ -165,26 +174,43 @@ fn check_prices(model: &Model, rejections: &mut Rejections) {
     }
 }
 
-/// One model: what is declared, over what the catalogue says.
-fn merge(provider: u32, name: &str, base: Option<&Model>, over: Option<&ModelRecord>) -> v1::Model {
+/// What the catalogue knows will be charged after `now`.
+fn later_prices(vendor: &str, base: &Listing, now: DateTime<Utc>) -> Vec<v1::LaterPrices> {
+    let of_model = catalogue::listings_of(vendor).filter(|listing| listing.model == base.model);
+    let later = of_model.filter_map(|listing| {
+        let from = listing.from.filter(|from| *from > now)?;
+        let PriceSheet { rates, long_context } = listing.prices.clone();
+        Some(v1::LaterPrices { from, rates, long_context })
+    });
+    later.collect()
+}
+
+/// One model: what is declared, over what the catalogue says. A declared price replaces all of the catalogue's, those to come included.
+fn merge(provider: u32, name: &str, base: Option<(&Listing, Vec<v1::LaterPrices>)>, over: Option<&ModelRecord>) -> v1::Model {
     let declared = over.map(|record| &record.model);
-    let rates = declared.and_then(rates_of).or_else(|| base.and_then(rates_of));
-    let own_price = declared.is_some_and(|model| rates_of(model).is_some());
-    let price_version = match over {
-        Some(record) if own_price => record.price_version.clone(),
-        _ if rates.is_some() => "catalogue".to_owned(),
-        _ => String::new(),
+    let own = over.and_then(|record| Some((prices_of(&record.model)?, record.price_version.clone(), Vec::new())));
+    let (listing, later) = base.unzip();
+    let listed = || listing.map(|listing| (listing.prices.clone(), format!("catalogue {}", listing.as_of), later.unwrap_or_default()));
+    let (prices, price_version, later) = match own.or_else(listed) {
+        Some((prices, version, later)) => (Some(prices), version, later),
+        None => (None, String::new(), Vec::new()),
     };
-    let limit = |field: fn(&Model) -> Option<u32>| declared.and_then(field).or_else(|| base.and_then(field));
     v1::Model {
         provider,
         name: Arc::from(name),
-        rates,
+        rates: prices.as_ref().map(|prices| prices.rates),
+        long_context: prices.map(|prices| prices.long_context).unwrap_or_default(),
+        later,
         price_version: price_version.into(),
-        context_tokens: limit(|model| model.context_tokens),
-        max_output_tokens: limit(|model| model.max_output_tokens),
-        tier: declared.and_then(|model| model.quality_tier).or_else(|| base.and_then(|model| model.quality_tier)),
+        context_tokens: declared.and_then(|model| model.context_tokens).or_else(|| listing?.context_tokens),
+        max_output_tokens: declared.and_then(|model| model.max_output_tokens).or_else(|| listing?.max_output_tokens),
+        tier: declared.and_then(|model| model.quality_tier).or_else(|| listing?.tier),
     }
+}
+
+fn prices_of(model: &Model) -> Option<PriceSheet> {
+    let usual = rates_of(model)?;
+    Some(model.further_prices.as_ref().map_or_else(|| usual.into(), |further| further.over(usual)))
 }
 
 /// A price left out follows its parent bucket; with neither input nor output there is no price.
@@ -201,5 +227,6 @@ fn rates_of(model: &Model) -> Option<Rates> {
         cache_write: nanos(model.cache_write_usd_per_mtok).unwrap_or(input),
         output,
         reasoning: nanos(model.reasoning_usd_per_mtok).unwrap_or(output),
+        ..Rates::default()
     })
 }

@@ -190,7 +190,7 @@ impl Place<'_, '_> {
                 None => Err(format!("there is no provider `{provider}`")),
             },
             Some(_) => Err(format!("`{model}` names no model; write `provider/model`")),
-            None => match self.index.bare_models.get(model).map(Vec::as_slice) {
+            None => match self.index.providers_of(model) {
                 Some([provider]) => Ok(v1::Target::Model { provider: *provider, name: Arc::from(model) }),
                 Some(_) => Err(format!("several providers serve `{model}`; write `provider/model`")),
                 None => Err(format!("no provider is known to serve `{model}`; write `provider/model`")),

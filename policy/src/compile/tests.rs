@@ -152,8 +152,39 @@ fn a_price_left_out_follows_its_parent_bucket_and_the_catalogue() {
         (1_000_000_000, 100_000_000, 1_000_000_000, 2_000_000_000, 2_000_000_000)
     );
     assert_eq!(find("own").price_version.as_ref(), "prc_1");
-    assert_eq!((find("gpt-4o").price_version.as_ref(), find("gpt-4o").max_output_tokens), ("catalogue", Some(5)));
+    assert_eq!((find("gpt-4o").price_version.as_ref(), find("gpt-4o").max_output_tokens), ("catalogue 2026-11-25", Some(5)));
     assert!(find("gpt-4o").rates.is_some());
+}
+
+#[test]
+fn further_prices_refine_a_declared_price_and_a_long_context_inherits_it() {
+    let further = json!({"cache_write_1h_usd_per_mtok": 2, "input_audio_usd_per_mtok": "3.5", "usd_per_request": 0.014,
+        "long_context": [{"above_input_tokens": 200_000, "input_usd_per_mtok": 2}]});
+    let models = json!([{"model": "openai/own", "input_usd_per_mtok": 1, "output_usd_per_mtok": 2, "further_prices": further}]);
+    let bundle = compiled(manifest(json!({"models": models}))).unwrap();
+    let own = bundle.models.iter().find(|model| model.name.as_ref() == "own").unwrap();
+    let rates = own.rates.unwrap();
+    assert_eq!(
+        (rates.cache_write_1h, rates.input_audio, rates.request, rates.output_audio),
+        (Some(2_000_000_000), Some(3_500_000_000), Some(14_000_000), None)
+    );
+    let [long] = &own.long_context[..] else { panic!("{:?}", own.long_context) };
+    assert_eq!((long.above_input_tokens, long.rates), (200_000, crate::price::Rates { input: 2_000_000_000, ..rates }));
+}
+
+#[test]
+fn further_prices_that_can_not_be_meant_are_refused_by_name() {
+    let tier = |above: u64| json!({"above_input_tokens": above, "output_usd_per_mtok": 3});
+    for (further, expected) in [
+        (json!({"output_image_usd_per_mtok": -1}), "field `further_prices.output_image_usd_per_mtok`"),
+        (json!({"long_context": [tier(1), tier(1)]}), "field `further_prices.long_context[1].above_input_tokens`"),
+        (json!({"long_context": [{"above_input_tokens": 1, "input_usd_per_mtok": 2_000_000}]}), "long_context[0].input_usd_per_mtok`"),
+    ] {
+        let text = rejection(json!({"models": [{"model": "openai/own", "input_usd_per_mtok": 1, "further_prices": further}]}));
+        assert!(text.contains(expected), "`{text}` does not say `{expected}`");
+    }
+    let alone = rejection(json!({"models": [{"model": "openai/gpt-4o", "further_prices": {"usd_per_request": 1}}]}));
+    assert!(alone.contains("field `further_prices`: these go with"), "{alone}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::budgets::BudgetIndex;
+use super::prices::PriceBook;
 use super::{Engine, LoadedConfig, LoadedRule, index};
 use crate::bundle::v1::{Bundle, Config, Strategy, Target};
 use crate::catalogue::ANY_MODEL;
@@ -63,6 +64,7 @@ impl Engine {
             providers: (0_u32..).zip(&bundle.providers).map(|(at, provider)| (Arc::clone(&provider.name), at)).collect(),
             models,
             bare_models,
+            prices: PriceBook::new(&bundle),
             budgets: BudgetIndex::new(&bundle),
             uses_estimate,
             bundle,

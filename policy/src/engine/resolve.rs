@@ -9,6 +9,7 @@ use crate::bundle::v1::{Strategy, Target};
 use crate::catalogue;
 use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceStep};
 use crate::money::NanoUsd;
+use crate::price::TokenBuckets;
 use crate::source::UnpricedModels;
 
 /// More than the compiler allows; a bundle that nests deeper was not made by it.
@@ -77,7 +78,7 @@ impl Deciding<'_> {
             return Err(("vendor", (DenialReason::UnknownModel, message)));
         }
         let blocking = self.blocking || target.claims.iter().any(|claim| engine.budget(claim.budget).is_some_and(budgets::blocks));
-        if target.rates.is_none() && (blocking || engine.bundle.unpriced_models == UnpricedModels::Deny) {
+        if target.prices.is_none() && (blocking || engine.bundle.unpriced_models == UnpricedModels::Deny) {
             let message =
                 format!("no price is known for `{}`, and a budget that blocks applies; declare its price under `models`", label());
             return Err(("price", (DenialReason::Unpriced, message)));
@@ -109,7 +110,8 @@ impl Deciding<'_> {
             return Ok(Target::Model { provider, name: Arc::from(name) });
         }
         let lookup = engine.project(self.subject.project).is_some_and(|project| project.auto_resolve_bare_model);
-        let served = engine.bare_models.get(asked).filter(|_| lookup);
+        let named = |name| engine.bare_models.get(name).filter(|_| lookup);
+        let served = named(asked).or_else(|| named(catalogue::undated(asked)?));
         match served.and_then(|providers| self.first_usable(providers, asked)) {
             Some(provider) => Ok(Target::Model { provider, name: Arc::from(asked) }),
             None if asked.contains('/') => {
@@ -231,15 +233,18 @@ impl Deciding<'_> {
             return Err((DenialReason::UnknownModel, "a provider is not in this bundle".to_owned()));
         };
         let models = engine.models.get(index(provider));
-        let known = models.and_then(|models| models.get(name).or_else(|| models.get(catalogue::ANY_MODEL)));
-        let model = known.and_then(|&at| engine.bundle.models.get(index(at)));
+        let dated = || catalogue::undated(name);
+        let known =
+            models.and_then(|models| models.get(name).or_else(|| models.get(dated()?)).or_else(|| models.get(catalogue::ANY_MODEL)));
+        let position = known.map(|&at| index(at));
+        let (prices, price_version) = engine.prices.find(position, self.request.time).unzip();
         Ok(ResolvedTarget {
             provider,
             provider_name: Arc::clone(&of.name),
             model: Arc::clone(name),
-            rates: model.and_then(|model| model.rates),
-            price_version: model.map(|model| Arc::clone(&model.price_version)).unwrap_or_default(),
-            max_output_tokens: model.and_then(|model| model.max_output_tokens),
+            prices,
+            price_version: price_version.unwrap_or_default(),
+            max_output_tokens: position.and_then(|position| engine.bundle.models.get(position)).and_then(|model| model.max_output_tokens),
             claims: engine.budgets.target_claims(provider, &of.name, name),
             variant: None,
         })
@@ -265,13 +270,14 @@ impl ResolvedTarget {
     #[must_use]
     pub fn worst_case(&self, input: u64, max_output: Option<u64>, choices: u32) -> Option<NanoUsd> {
         let limit = self.output_limit(max_output).saturating_mul(u64::from(choices.max(1)));
-        self.rates.map(|rates| rates.worst_case(input, limit))
+        self.prices.as_ref().map(|prices| prices.worst_case(input, limit))
     }
 
-    /// What it will likely cost; zero where no price is known.
+    /// What it will likely cost, with nothing read from a cache and all the output that may come; zero where no price is known.
     #[must_use]
     pub fn expected_cost(&self, input: u64, max_output: Option<u64>) -> NanoUsd {
-        self.rates.map_or(NanoUsd::ZERO, |rates| rates.worst_case(input, self.output_limit(max_output)))
+        let tokens = TokenBuckets { input, output: self.output_limit(max_output), ..TokenBuckets::default() };
+        self.prices.as_ref().map_or(NanoUsd::ZERO, |prices| prices.cost(&tokens))
     }
 
     /// Output tokens of one answer at most: what was asked, the model's limit, or 16,384 where neither is known.

@@ -149,6 +149,52 @@ fn under_a_blocking_budget_a_model_without_a_price_is_refused() {
 }
 
 #[test]
+fn under_a_ceiling_a_model_without_a_price_is_served_and_the_ceiling_is_held() {
+    let budgets = json!([{"name": "all", "scope": "organization", "period": "monthly", "cap_usd": 100}]);
+    let manifest = company(json!({"settings": {"unpriced_models": "ceiling"}, "budgets": budgets}));
+    let bundle = crate::testing::compiled(manifest).unwrap();
+    // A worker that does not know of ceilings reads this bundle too, and refuses.
+    assert_eq!((bundle.unpriced_models, bundle.unpriced_rates), (crate::source::UnpricedModels::Deny, Some(crate::catalogue::CEILING)));
+    let target = only_target(&super::Engine::load(bundle).unwrap(), &request("openai/unheard-of"));
+    assert_eq!(target.price_version.as_ref(), "ceiling");
+    assert_eq!(target.worst_case(1_000_000, Some(1_000), 1).unwrap().to_string(), "150.74");
+}
+
+#[test]
+fn a_dated_model_name_has_the_price_and_the_limits_of_the_model() {
+    let engine = engine(company(json!({"settings": {}})));
+    for name in ["openai/gpt-4o-2024-08-06", "gpt-4o-2024-08-06"] {
+        let target = only_target(&engine, &request(name));
+        assert_eq!((target.model.as_ref(), target.max_output_tokens), ("gpt-4o-2024-08-06", Some(16_384)));
+        assert_eq!(target.prices.unwrap().rates.output, 10_000_000_000);
+    }
+}
+
+#[test]
+fn an_announced_price_holds_from_its_instant_without_a_new_bundle() {
+    let manifest =
+        json!({"org": "acme", "providers": [{"name": "g", "vendor": "google"}], "projects": [{"name": "p", "keys": [{"name": "ci"}]}]});
+    let mut bundle = crate::testing::compiled(manifest).unwrap();
+    // No vendor that is served has a price to come today.
+    bundle.providers[0].vendor = "openai".to_owned();
+    let engine = super::Engine::load(bundle).unwrap();
+    let output = |time: &str| {
+        let request = crate::facts::RequestFacts { time: time.parse().unwrap(), ..request("g/gemini-3.8-flash") };
+        only_target(&engine, &request).prices.unwrap().rates.output
+    };
+    assert_eq!((output("2026-12-31T23:59:59Z"), output("2027-01-01T00:00:00Z")), (3_750_000_000, 7_500_000_000));
+}
+
+/// The one target that a request is permitted to.
+fn only_target(engine: &super::Engine, request: &crate::facts::RequestFacts) -> crate::decision::ResolvedTarget {
+    let used = crate::testing::Used(crate::money::NanoUsd::ZERO);
+    let decision = engine.decide(&subject(engine, "ci"), request, &used, &crate::testing::NoHealth, Default::default());
+    let crate::decision::Decision::Permit(permit) = decision else { panic!("not permitted: {decision:?}") };
+    let crate::decision::Route::Target(target) = permit.route() else { panic!("not one target") };
+    target.clone()
+}
+
+#[test]
 fn an_expired_key_and_a_foreign_address_are_refused() {
     let projects = json!([{"name": "support", "keys": [{"name": "ci", "expires": "2026-11-22"}]}]);
     assert_eq!(decide(&engine(company(json!({"projects": projects}))), &request("gpt-4o"), "0").unwrap_err().0, "key_expired");
@@ -160,12 +206,11 @@ fn an_expired_key_and_a_foreign_address_are_refused() {
 
 #[test]
 fn a_vendor_that_is_not_served_yet_is_refused_before_anything_is_sent() {
-    let providers =
-        json!([{"name": "openai", "vendor": "openai"}, {"name": "sim", "vendor": "simulated"}, {"name": "claude", "vendor": "anthropic"}]);
+    let providers = json!([{"name": "openai", "vendor": "openai"}, {"name": "sim", "vendor": "simulated"}, {"name": "elsewhere", "vendor": "azure", "base_url": "https://x.openai.azure.com"}]);
     let engine = engine(company(json!({"settings": {}, "providers": providers})));
-    let (code, message) = decide(&engine, &request("claude/x"), "0").unwrap_err();
+    let (code, message) = decide(&engine, &request("elsewhere/x"), "0").unwrap_err();
     assert_eq!(code, "model_not_found");
-    assert!(message.contains("`anthropic`"), "{message}");
+    assert!(message.contains("`azure`"), "{message}");
 }
 
 #[test]

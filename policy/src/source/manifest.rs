@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, RoutingDocument};
+use super::{Budget, FurtherPrices, RoutingDocument};
 use crate::money::Usd;
 
 /// All that an organization can declare.
@@ -105,6 +105,8 @@ pub enum Payloads {
 pub enum UnpricedModels {
     /// Refused.
     Deny,
+    /// Served and booked at [`crate::catalogue::CEILING`], which no listed model exceeds; budgets that block hold that much.
+    Ceiling,
     /// Served at cost zero and counted in a metric; a blocking budget refuses it all the same.
     Alert,
 }
@@ -181,6 +183,9 @@ pub struct Model {
     /// USD per million reasoning tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_usd_per_mtok: Option<Usd>,
+    /// Prices beyond these five: an hour in the cache, sound, pictures, the call itself, long inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub further_prices: Option<FurtherPrices>,
     /// Tokens that input and output may have together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u32>,

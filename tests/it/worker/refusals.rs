@@ -54,7 +54,6 @@ async fn refusals_have_the_status_and_code_of_the_contract() {
     refused(&chat(&key, "nobody/gpt").send().await, 400, &json!("model_not_found"));
     refused(&chat(&applied.key("strict/main"), "gpt-test").send().await, 400, &json!("model_not_found"));
     refused(&Request::new("POST", "/v1/nothing").send(address).await, 404, &json!("unknown_route"));
-    refused(&Request::new("POST", "/v1/embeddings").send(address).await, 404, &json!("surface_not_served"));
     refused(&Request::new("GET", "/v1/chat/completions").send(address).await, 405, &json!("method_not_allowed"));
 
     let slow = applied.key("app/slow");

@@ -54,6 +54,7 @@ fn bundle(org_id: &str, revision: u64, key: char) -> v1::Bundle {
         ip_allowlist: Vec::new(),
         deny_private_upstreams: false,
         unpriced_models: UnpricedModels::Deny,
+        unpriced_rates: None,
         providers: vec![provider],
         models: Vec::new(),
         configs: Vec::new(),

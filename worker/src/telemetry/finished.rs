@@ -166,8 +166,7 @@ pub(super) fn error_type(record: &AttemptRecord) -> Option<String> {
 
 /// All input and all output: the conventions count cached and reasoning tokens among them.
 pub(super) fn totals(tokens: &TokenBuckets) -> (u64, u64) {
-    let input = tokens.input.saturating_add(tokens.cached_input).saturating_add(tokens.cache_write);
-    (input, tokens.output.saturating_add(tokens.reasoning))
+    (tokens.all_input(), tokens.all_output())
 }
 
 fn usage(tokens: &TokenBuckets, attributes: &mut Vec<KeyValue>) {
@@ -175,6 +174,7 @@ fn usage(tokens: &TokenBuckets, attributes: &mut Vec<KeyValue>) {
     if input == 0 && output == 0 {
         return;
     }
+    let tokens = tokens.folded();
     let counts = [
         ("gen_ai.usage.input_tokens", input),
         ("gen_ai.usage.output_tokens", output),
@@ -230,6 +230,7 @@ mod tests {
             outcome: word(outcome),
             latency_us,
             cost: NanoUsd::ZERO,
+            priced: None,
         };
         let event = UsageEvent {
             id: word("evt_1"),

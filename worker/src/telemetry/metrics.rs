@@ -24,6 +24,7 @@ pub struct Metrics {
     cost_nano_usd: IntCounter,
     estimated: IntCounter,
     mismatches: IntCounter,
+    unpriced: IntCounter,
     panics: IntCounter,
     connections: IntCounterVec,
     breakers: IntGaugeVec,
@@ -56,6 +57,7 @@ impl Metrics {
             cost_nano_usd: add(&registry, IntCounter::new("modelux_cost_nano_usd_total", "Settled cost in billionths of a dollar.")?)?,
             estimated: add(&registry, IntCounter::new("modelux_usage_estimated_total", "Exchanges settled by estimate.")?)?,
             mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
+            unpriced: add(&registry, IntCounter::new("modelux_unpriced_total", "Calls booked at nothing because no price is known.")?)?,
             panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
             connections: counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?,
             breakers: gauges(
@@ -123,6 +125,13 @@ impl Metrics {
             ("cache_write", tokens.cache_write),
             ("output", tokens.output),
             ("reasoning", tokens.reasoning),
+            ("cache_write_1h", tokens.cache_write_1h),
+            ("input_audio", tokens.input_audio),
+            ("cached_audio", tokens.cached_audio),
+            ("output_audio", tokens.output_audio),
+            ("input_image", tokens.input_image),
+            ("cached_image", tokens.cached_image),
+            ("output_image", tokens.output_image),
         ];
         for (name, count) in buckets {
             if count > 0 {
@@ -137,6 +146,10 @@ impl Metrics {
 
     pub(crate) fn mismatched(&self) {
         self.mismatches.inc();
+    }
+
+    pub(crate) fn unpriced(&self) {
+        self.unpriced.inc();
     }
 
     pub(crate) fn panicked(&self) {

@@ -4,8 +4,10 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use llm::convert::{self, Ask, Dropped, embeddings};
 use llm::dialect::Dialect;
+use llm::dialect::openai_chat::{Adaptation, adapt};
 use llm::request::{Head, OutputField, OutputLimit, Rewrite};
 use llm::splice::Edits;
+use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::SecretString;
 
 use super::SendError;
@@ -63,7 +65,7 @@ pub(super) struct Prepared<'r> {
 
 enum Body<'r> {
     Edited(&'r Bytes, Edits<'static>),
-    Written(Vec<u8>),
+    Written(Bytes),
 }
 
 impl<'r> Outgoing<'r> {
@@ -74,28 +76,35 @@ impl<'r> Outgoing<'r> {
         let (head, model) = (self.head, &*target.model);
         let spoken = vendor.speaks(head.dialect, head.embeds).ok_or_else(unusable)?;
         let output_limit = admission.output_limit();
-        if spoken == head.dialect {
-            let field = if vendor == Vendor::OpenAi { OutputField::MaxCompletionTokens } else { OutputField::MaxTokens };
+        let quirks = vendor.quirks().filter(|_| spoken == Dialect::OpenAiChat);
+        let (body, back, mut dropped, call) = if spoken == head.dialect {
+            let field = match quirks.map(|quirks| quirks.output_limit) {
+                Some(OutputMember::MaxCompletionTokens) => OutputField::MaxCompletionTokens,
+                Some(OutputMember::MaxTokens | OutputMember::Either) | None => OutputField::MaxTokens,
+            };
+            let force_usage = quirks.is_none_or(|quirks| quirks.stream_usage == StreamUsage::OnRequest);
             let output_limit = output_limit.map(|tokens| OutputLimit { tokens, field });
-            let edits = head.layout.edits(self.body, &Rewrite { model: Some(model), force_usage: true, output_limit });
-            let body = Body::Edited(self.body, edits);
-            return Ok(Prepared { body, spoken, back: WayBack::Same, dropped: Dropped::default(), call: self.call() });
-        }
-        let (body, back, dropped, call) = if head.embeds {
+            let edits = head.layout.edits(self.body, &Rewrite { model: Some(model), force_usage, output_limit });
+            (Body::Edited(self.body, edits), WayBack::Same, Dropped::default(), self.call())
+        } else if head.embeds {
             let converted = embeddings::request(head.dialect, self.body, spoken, model).ok_or_else(unusable)?;
             let converted = converted.map_err(|error| SendError::Inexpressible(error.into()))?;
-            (converted.body, WayBack::Embeddings(spoken, converted.shape), converted.dropped, Call::Embeddings)
+            (Body::Written(converted.body.into()), WayBack::Embeddings(spoken, converted.shape), converted.dropped, Call::Embeddings)
         } else {
             // Anthropic's answers need a limit; the model's own is none that anybody would notice.
             let limit = output_limit.or(target.max_output_tokens.filter(|_| head.output_limit.is_none()));
             let ask = Ask { model, output_limit: limit, stream: Some(head.stream) };
             let converted = convert::request(head.dialect, self.body, spoken, &ask).map_err(SendError::Inexpressible)?;
-            (converted.body, WayBack::Converted(spoken), converted.dropped, self.call())
+            (Body::Written(converted.body.into()), WayBack::Converted(spoken), converted.dropped, self.call())
+        };
+        let body = match quirks {
+            Some(quirks) => body.adapted(&quirks, &mut dropped),
+            None => body,
         };
         if self.strict && !dropped.is_empty() {
             return Err(SendError::Strict { dropped: dropped.header() });
         }
-        Ok(Prepared { body: Body::Written(body), spoken, back, dropped, call })
+        Ok(Prepared { body, spoken, back, dropped, call })
     }
 
     fn call(&self) -> Call {
@@ -147,6 +156,22 @@ impl<'r> Outgoing<'r> {
 }
 
 impl Body<'_> {
+    /// Most providers get the caller's bytes with a few replaced, in one copy; those that refuse members pay for a second one.
+    fn adapted(self, quirks: &Quirks, dropped: &mut Dropped) -> Self {
+        let to = Adaptation { max_tokens_only: quirks.output_limit == OutputMember::MaxTokens, refuses: quirks.refuses };
+        if to == Adaptation::default() {
+            return self;
+        }
+        let body = match self {
+            Self::Edited(body, edits) => edits.apply(body),
+            Self::Written(body) => body,
+        };
+        // It was read or written here before, so it can be read; were it not so, the provider has the last word.
+        let Ok(adapted) = adapt(&body, &to) else { return Self::Written(body) };
+        adapted.dropped.into_iter().for_each(|member| dropped.note(member));
+        Self::Written(adapted.body)
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Edited(_, edits) => edits.edited_length(),

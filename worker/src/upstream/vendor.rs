@@ -5,6 +5,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 use llm::dialect::Dialect;
+use policy::catalogue::{Quirks, find_vendor};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Sent where an Anthropic provider is asked by somebody who does not say which version of its interface is meant.
@@ -14,9 +15,9 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vendor {
     /// OpenAI: chat, responses, embeddings.
-    OpenAi,
-    /// Servers that speak OpenAI's chat and embeddings.
-    Compatible,
+    OpenAi(Quirks),
+    /// Servers that speak OpenAI's chat and embeddings, more or less.
+    Compatible(Quirks),
     /// Anthropic: messages.
     Anthropic,
     /// Google's Gemini API.
@@ -26,24 +27,32 @@ pub(crate) enum Vendor {
 impl Vendor {
     /// The vendor of this name in a bundle, if it is reached over the network and known here.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        match name {
-            "openai" => Some(Self::OpenAi),
-            "openai_compatible" => Some(Self::Compatible),
-            "anthropic" => Some(Self::Anthropic),
-            "google" => Some(Self::Google),
-            _ => None,
+        match (name, find_vendor(name)?.quirks) {
+            ("openai", Some(quirks)) => Some(Self::OpenAi(quirks)),
+            (_, Some(quirks)) => Some(Self::Compatible(quirks)),
+            ("anthropic", None) => Some(Self::Anthropic),
+            ("google", None) => Some(Self::Google),
+            (_, None) => None,
+        }
+    }
+
+    /// How its chat differs from OpenAI's; absent where it speaks none.
+    pub(crate) fn quirks(self) -> Option<Quirks> {
+        match self {
+            Self::OpenAi(quirks) | Self::Compatible(quirks) => Some(quirks),
+            Self::Anthropic | Self::Google => None,
         }
     }
 
     /// The dialect to speak to it on behalf of a caller who speaks `caller`; `None` where it has nothing of that kind.
     pub(crate) fn speaks(self, caller: Dialect, embeds: bool) -> Option<Dialect> {
         match (self, embeds) {
-            (Self::OpenAi | Self::Compatible, true) => Some(Dialect::OpenAiEmbeddings),
+            (Self::OpenAi(_) | Self::Compatible(_), true) => Some(Dialect::OpenAiEmbeddings),
             (Self::Google, _) => Some(Dialect::Gemini),
             (Self::Anthropic, true) => None,
             (Self::Anthropic, false) => Some(Dialect::AnthropicMessages),
-            (Self::OpenAi, false) if caller == Dialect::OpenAiResponses => Some(Dialect::OpenAiResponses),
-            (Self::OpenAi | Self::Compatible, false) => Some(Dialect::OpenAiChat),
+            (Self::OpenAi(_), false) if caller == Dialect::OpenAiResponses => Some(Dialect::OpenAiResponses),
+            (Self::OpenAi(_) | Self::Compatible(_), false) => Some(Dialect::OpenAiChat),
         }
     }
 
@@ -75,7 +84,7 @@ impl Vendor {
             return false;
         }
         wire.put_slice(match self {
-            Self::OpenAi | Self::Compatible => b"\r\nAuthorization: Bearer ",
+            Self::OpenAi(_) | Self::Compatible(_) => b"\r\nAuthorization: Bearer ",
             Self::Anthropic => b"\r\nx-api-key: ",
             Self::Google => b"\r\nx-goog-api-key: ",
         });
@@ -121,22 +130,23 @@ mod tests {
     #[test]
     fn a_vendor_is_spoken_to_in_the_callers_dialect_where_it_speaks_it() {
         use Dialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiEmbeddings, OpenAiResponses};
-        for (vendor, caller, embeds, spoken) in [
-            (Vendor::OpenAi, OpenAiResponses, false, Some(OpenAiResponses)),
-            (Vendor::OpenAi, AnthropicMessages, false, Some(OpenAiChat)),
-            (Vendor::Compatible, OpenAiResponses, false, Some(OpenAiChat)),
-            (Vendor::Compatible, Gemini, true, Some(OpenAiEmbeddings)),
-            (Vendor::Anthropic, OpenAiChat, false, Some(AnthropicMessages)),
-            (Vendor::Anthropic, OpenAiEmbeddings, true, None),
-            (Vendor::Google, OpenAiChat, false, Some(Gemini)),
+        let vendor = |name| Vendor::named(name).expect("a vendor");
+        for (name, caller, embeds, spoken) in [
+            ("openai", OpenAiResponses, false, Some(OpenAiResponses)),
+            ("openai", AnthropicMessages, false, Some(OpenAiChat)),
+            ("groq", OpenAiResponses, false, Some(OpenAiChat)),
+            ("groq", Gemini, true, Some(OpenAiEmbeddings)),
+            ("anthropic", OpenAiChat, false, Some(AnthropicMessages)),
+            ("anthropic", OpenAiEmbeddings, true, None),
+            ("google", OpenAiChat, false, Some(Gemini)),
         ] {
-            assert_eq!(vendor.speaks(caller, embeds), spoken, "{vendor:?} {caller:?}");
+            assert_eq!(vendor(name).speaks(caller, embeds), spoken, "{name} {caller:?}");
         }
     }
 
     #[test]
     fn paths_name_what_is_asked_for() {
-        assert_eq!(path(Vendor::OpenAi, Dialect::OpenAiResponses, Call::Streamed), "/responses");
+        assert_eq!(path(Vendor::Google, Dialect::OpenAiResponses, Call::Streamed), "/responses");
         assert_eq!(path(Vendor::Anthropic, Dialect::AnthropicMessages, Call::Whole), "/v1/messages");
         assert_eq!(path(Vendor::Google, Dialect::Gemini, Call::Streamed), "/v1beta/models/m-1:streamGenerateContent?alt=sse");
         assert_eq!(path(Vendor::Google, Dialect::Gemini, Call::Embeddings), "/v1beta/models/m-1:batchEmbedContents");

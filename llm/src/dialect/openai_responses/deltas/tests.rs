@@ -1,3 +1,5 @@
+//! Events as OpenAI's clients and Codex demand them, written and read back.
+
 use serde_json::Value;
 
 use super::*;

@@ -1,0 +1,142 @@
+//! Making a body that OpenAI takes into one that a server takes which is only nearly like it.
+//!
+//! Members that the server answers with an error are taken out and named, and the limit of the output gets the one name that it knows.
+//! All other bytes stay as they came (R-45). Leaves out: which server is how, which is data of the caller's.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{json::Cursor, json::SyntaxError, json::Value, splice::Edits};
+
+/// How a server differs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Adaptation<'q> {
+    /// It knows `max_tokens` alone, not `max_completion_tokens`.
+    pub max_tokens_only: bool,
+    /// Top-level members that it refuses.
+    pub refuses: &'q [&'q str],
+}
+
+/// A body as the server takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adapted<'q> {
+    /// The body; the very same bytes where nothing had to change.
+    pub body: Bytes,
+    /// What was asked for and taken out. Not `stream_options`: a server that refuses them sends usage in every stream.
+    pub dropped: Vec<&'q str>,
+}
+
+/// One member at the top.
+struct Member<'a> {
+    name: Cow<'a, [u8]>,
+    key: Range<usize>,
+    value: Value<'a>,
+}
+
+const OLD: &[u8] = b"max_tokens";
+const NEW: &[u8] = b"max_completion_tokens";
+
+/// Adapts a body that was read as a chat request before.
+///
+/// # Errors
+/// When it is not an object of valid JSON after all.
+pub fn adapt<'q>(body: &Bytes, to: &Adaptation<'q>) -> Result<Adapted<'q>, SyntaxError> {
+    let members = members(body)?;
+    let has_old = members.iter().any(|member| *member.name == *OLD && !member.value.is_null());
+    let (mut edits, mut dropped) = (Edits::new(body.len()), Vec::new());
+    let (mut previous_end, mut kept, mut front) = (0, false, None);
+    for member in &members {
+        let refused = to.refuses.iter().find(|name| name.as_bytes() == &*member.name);
+        // Of the two limits the one that the server knows stays, if it says anything.
+        let limit_goes = to.max_tokens_only
+            && match &*member.name {
+                NEW => has_old,
+                OLD => !has_old,
+                _ => false,
+            };
+        if refused.is_some() || limit_goes {
+            if kept {
+                edits.remove(previous_end..member.value.end());
+            } else {
+                front.get_or_insert(member.key.start);
+            }
+            dropped.extend(refused.filter(|name| **name != "stream_options" && !member.value.is_null()));
+        } else {
+            kept = true;
+            if let Some(start) = front.take() {
+                edits.remove(start..member.key.start);
+            }
+            if to.max_tokens_only && *member.name == *NEW {
+                edits.replace(member.key.clone(), &br#""max_tokens""#[..]);
+            }
+        }
+        previous_end = member.value.end();
+    }
+    Ok(Adapted { body: edits.apply(body), dropped })
+}
+
+fn members(body: &[u8]) -> Result<Vec<Member<'_>>, SyntaxError> {
+    let mut cursor = Cursor::new(body);
+    let mut walk = cursor.begin_object()?;
+    let mut members = Vec::with_capacity(16);
+    while let Some(key) = cursor.next_key(&mut walk)? {
+        let value = cursor.value()?;
+        members.push(Member { name: key.key_bytes(), key: key.range(), value });
+    }
+    cursor.end()?;
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRICT: Adaptation<'_> = Adaptation { max_tokens_only: true, refuses: &["seed", "stream_options", "logit_bias"] };
+
+    fn adapted(body: &str) -> (String, Vec<&'static str>) {
+        let Adapted { body, dropped } = adapt(&Bytes::copy_from_slice(body.as_bytes()), &STRICT).unwrap();
+        (String::from_utf8(body.to_vec()).unwrap(), dropped)
+    }
+
+    #[test]
+    fn refused_members_go_wherever_they_stand_and_are_named() {
+        for (body, expected) in [
+            (r#"{"seed":1,"model":"m"}"#, r#"{"model":"m"}"#),
+            (r#"{"model":"m" , "seed":1}"#, r#"{"model":"m"}"#),
+            (r#"{"seed":1,"logit_bias":{},"model":"m","a":[1, 2]}"#, r#"{"model":"m","a":[1, 2]}"#),
+            (r#"{"model":"m","seed":1,"logit_bias":{},"a":1}"#, r#"{"model":"m","a":1}"#),
+            (r#"{"s\u0065ed":1,"model":"m","messages":[{"seed":1}]}"#, r#"{"model":"m","messages":[{"seed":1}]}"#),
+        ] {
+            let (text, dropped) = adapted(body);
+            assert_eq!(text, expected, "{body}");
+            assert!(dropped.contains(&"seed"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_null_that_is_refused_goes_without_a_word_as_do_stream_options() {
+        let (text, dropped) = adapted(r#"{"model":"m","seed":null,"stream_options":{"include_usage":true}}"#);
+        assert_eq!((text.as_str(), dropped.len()), (r#"{"model":"m"}"#, 0));
+    }
+
+    #[test]
+    fn the_limit_of_the_output_is_kept_under_the_name_that_is_known() {
+        for (body, expected) in [
+            (r#"{"max_completion_tokens":5,"model":"m"}"#, r#"{"max_tokens":5,"model":"m"}"#),
+            (r#"{"model":"m","max_tokens":3,"max_completion_tokens":5}"#, r#"{"model":"m","max_tokens":3}"#),
+            (r#"{"model":"m","max_tokens":null,"max_completion_tokens":5}"#, r#"{"model":"m","max_tokens":5}"#),
+            (r#"{"model":"m","max_tokens":3}"#, r#"{"model":"m","max_tokens":3}"#),
+        ] {
+            assert_eq!(adapted(body), (expected.to_owned(), Vec::new()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_with_nothing_to_change_is_not_copied() {
+        let body = Bytes::from_static(br#"{"model":"m","messages":[],"max_tokens":9}"#);
+        let same = adapt(&body, &STRICT).unwrap().body;
+        assert_eq!(same.as_ptr(), body.as_ptr());
+    }
+}

@@ -1,0 +1,131 @@
+//! The vendors: where they are, whether this version speaks to them, and how those that speak OpenAI's chat dialect differ from it.
+//!
+//! The differences are data. What a vendor ignores is not listed; what it answers with an error is, because a caller who moves from one
+//! vendor to another by policy did not write the request for it. What only some models of a vendor refuse is left to the vendor to say.
+
+/// A vendor this program knows by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vendor {
+    /// The word in `vendor:`.
+    pub name: &'static str,
+    /// Where it is served by default; absent where every customer has an address of their own.
+    pub base_url: Option<&'static str>,
+    /// Whether workers of this version can talk to it.
+    pub served: bool,
+    /// How its chat completions differ from OpenAI's; absent where it has another dialect.
+    pub quirks: Option<Quirks>,
+}
+
+/// How a vendor's chat completions differ from OpenAI's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quirks {
+    /// Which limit of the output it takes.
+    pub output_limit: OutputMember,
+    /// How usage comes to be in a stream.
+    pub stream_usage: StreamUsage,
+    /// Top-level members that it answers with an error.
+    pub refuses: &'static [&'static str],
+}
+
+/// The two names of the limit of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputMember {
+    /// `max_tokens`, and `max_completion_tokens` is refused or ignored.
+    MaxTokens,
+    /// `max_completion_tokens`, and `max_tokens` is refused, ignored or on its way out.
+    MaxCompletionTokens,
+    /// Either; `max_tokens` is the one that more servers know.
+    Either,
+}
+
+/// How usage comes to be in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// By `stream_options.include_usage`.
+    OnRequest,
+    /// It always is, and there is no need to ask.
+    Always,
+}
+
+const LIKE_OPENAI: Quirks = Quirks { output_limit: OutputMember::MaxCompletionTokens, stream_usage: StreamUsage::OnRequest, refuses: &[] };
+const LIKE_VLLM: Quirks = Quirks { output_limit: OutputMember::Either, ..LIKE_OPENAI };
+
+const GROQ: Quirks = Quirks { refuses: &["logprobs", "top_logprobs", "logit_bias"], ..LIKE_OPENAI };
+const CEREBRAS: Quirks = Quirks { refuses: &["frequency_penalty", "presence_penalty", "logit_bias"], ..LIKE_OPENAI };
+/// Refuses every member that it does not know; these are the ones that OpenAI's clients send.
+const MISTRAL: Quirks = Quirks {
+    output_limit: OutputMember::MaxTokens,
+    stream_usage: StreamUsage::Always,
+    refuses: &[
+        "stream_options",
+        "seed",
+        "user",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "store",
+        "service_tier",
+        "verbosity",
+        "modalities",
+        "audio",
+        "web_search_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+    ],
+};
+const COHERE: Quirks = Quirks {
+    output_limit: OutputMember::MaxTokens,
+    stream_usage: StreamUsage::Always,
+    refuses: &[
+        "stream_options",
+        "store",
+        "metadata",
+        "logit_bias",
+        "top_logprobs",
+        "n",
+        "modalities",
+        "prediction",
+        "audio",
+        "service_tier",
+        "parallel_tool_calls",
+    ],
+};
+const PERPLEXITY: Quirks = Quirks { output_limit: OutputMember::MaxTokens, stream_usage: StreamUsage::Always, refuses: &[] };
+const OPENROUTER: Quirks = Quirks { output_limit: OutputMember::Either, stream_usage: StreamUsage::Always, refuses: &[] };
+const DEEPSEEK: Quirks = Quirks { output_limit: OutputMember::MaxTokens, ..LIKE_OPENAI };
+
+const fn chat(name: &'static str, base_url: Option<&'static str>, quirks: Quirks) -> Vendor {
+    Vendor { name, base_url, served: true, quirks: Some(quirks) }
+}
+
+const fn other(name: &'static str, base_url: Option<&'static str>, served: bool) -> Vendor {
+    Vendor { name, base_url, served, quirks: None }
+}
+
+/// All vendors.
+pub const VENDORS: [Vendor; 18] = [
+    chat("openai", Some("https://api.openai.com/v1"), LIKE_OPENAI),
+    chat("openai_compatible", None, LIKE_VLLM),
+    other("simulated", None, true),
+    other("anthropic", Some("https://api.anthropic.com"), true),
+    other("google", Some("https://generativelanguage.googleapis.com"), true),
+    other("azure", None, false),
+    other("bedrock", None, false),
+    other("vertex", None, false),
+    chat("groq", Some("https://api.groq.com/openai/v1"), GROQ),
+    chat("mistral", Some("https://api.mistral.ai/v1"), MISTRAL),
+    chat("deepseek", Some("https://api.deepseek.com/v1"), DEEPSEEK),
+    chat("xai", Some("https://api.x.ai/v1"), LIKE_OPENAI),
+    chat("together", Some("https://api.together.xyz/v1"), LIKE_VLLM),
+    chat("fireworks", Some("https://api.fireworks.ai/inference/v1"), LIKE_VLLM),
+    chat("cerebras", Some("https://api.cerebras.ai/v1"), CEREBRAS),
+    chat("perplexity", Some("https://api.perplexity.ai"), PERPLEXITY),
+    chat("cohere", Some("https://api.cohere.ai/compatibility/v1"), COHERE),
+    chat("openrouter", Some("https://openrouter.ai/api/v1"), OPENROUTER),
+];
+
+/// The vendor of that name.
+#[must_use]
+pub fn find_vendor(name: &str) -> Option<&'static Vendor> {
+    VENDORS.iter().find(|vendor| vendor.name == name)
+}
