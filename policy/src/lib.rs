@@ -4,7 +4,8 @@
 //! linking each other's frameworks, and so that everything here can be tested in microseconds.
 //!
 //! The way through it: [`source`] is what operators meant, [`compile`] turns it into a [`bundle`], [`engine`] decides one request
-//! against a bundle, [`budget`] and [`price`] know about periods and costs, [`event`] and [`link`] are what the planes say to each other.
+//! against a bundle, [`budget`] and [`price`] know about periods and costs, [`event`] and [`link`] are what the planes say to each other,
+//! [`redis`] is where they meet.
 
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -24,6 +25,7 @@ pub mod id;
 pub mod link;
 pub mod money;
 pub mod price;
+pub mod redis;
 pub mod rule;
 pub mod seal;
 pub mod source;

@@ -16,6 +16,7 @@ mod apply;
 mod doorbell;
 mod follow;
 mod kept;
+mod redis;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -29,7 +30,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use policy::engine::Engine;
 use policy::facts::Subject;
-use secrecy::SecretString;
+use policy::redis::RedisAddress;
 use tokio::sync::Notify;
 
 use crate::budget::{BudgetTable, Budgets};
@@ -120,7 +121,7 @@ pub struct Policies {
     link: Arc<dyn ControlPlane>,
     enrolment: Arc<Enrolment>,
     budgets: Arc<Budgets>,
-    redis_url: Option<SecretString>,
+    redis_url: Option<RedisAddress>,
     feed_wait: Duration,
     age_limit: Duration,
     started: Instant,

@@ -126,13 +126,21 @@ fn push_rows(sql: &mut String, backend: DbBackend, rows: usize, kinds: &[Kind], 
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for (column, kind) in kinds.iter().enumerate() {
+            sql.push_str(if column == 0 { "" } else { ", " });
+            let cast = cast(*kind);
+            sql.push_str(cast.map_or("", |_| "CAST("));
             bind = bind.saturating_add(1);
-            let comma = if column == 0 { "" } else { ", " };
-            let place = if backend == DbBackend::Postgres { format!("${bind}") } else { "?".to_owned() };
-            sql.push_str(&match cast(*kind) {
-                Some(name) => format!("{comma}CAST({place} AS {name})"),
-                None => format!("{comma}{place}"),
-            });
+            if backend == DbBackend::Postgres {
+                sql.push('$');
+                sql.push_str(&bind.to_string());
+            } else {
+                sql.push('?');
+            }
+            if let Some(name) = cast {
+                sql.push_str(" AS ");
+                sql.push_str(name);
+                sql.push(')');
+            }
         }
         sql.push(')');
     }
