@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use policy::redis::RedisAddress;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -40,8 +41,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// What it says about itself.
     pub telemetry: TelemetryConfig,
-    /// Where bundles are announced, as a Redis address; a secret because it may hold a password. Default: nowhere, workers follow the link.
-    pub redis_url: Option<SecretString>,
+    /// Where bundles are announced. Default: nowhere, workers follow the link.
+    pub redis_url: Option<RedisAddress>,
     /// Directory for what outlives a restart: the SQLite file, the master key, the first credentials. Default `./modelux-data`.
     pub data_dir: PathBuf,
     /// Whether the first start makes the demo project. Default true.

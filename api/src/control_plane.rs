@@ -103,7 +103,7 @@ impl ControlPlane {
         let (master, previous) = master_keys(&config.secrets)?;
         let database = Database::connect(config.database.url.expose_secret()).await?;
         let secrets = Secrets::open(&database, &clock, master, previous).await?;
-        let announcer = config.redis_url.as_ref().map(|url| Announcer::new(url.expose_secret())).transpose()?;
+        let announcer = config.redis_url.as_ref().map(Announcer::new).transpose()?;
         let publisher = Publisher::new(database.clone(), clock.clone(), announcer).await?;
         let feed = Feed::new();
         let ledger = Ledger::new(database.clone(), clock.clone(), LeaseLimits::default(), feed.clone());

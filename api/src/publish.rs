@@ -11,6 +11,7 @@ mod announce;
 mod commit;
 mod manifest;
 mod publisher;
+mod redis;
 pub(crate) mod rows;
 mod source;
 

@@ -69,13 +69,24 @@ pub struct Feed {
     pub gone: Vec<String>,
 }
 
-/// The doorbell on the Redis channel `modelux:bundles`.
+/// The doorbell on the Redis channel [`Doorbell::CHANNEL`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Doorbell {
     /// Whose bundle.
     pub org_id: String,
-    /// Newest revision; the bundle is at `modelux:bundle:{org_id}:{revision}`.
+    /// Newest revision; the bundle is at [`Doorbell::key`].
     pub revision: u64,
+}
+
+impl Doorbell {
+    /// The Redis channel of doorbells.
+    pub const CHANNEL: &'static str = "modelux:bundles";
+
+    /// Where Redis keeps a bundle. The braces keep all bundles of an organization on one node of a cluster.
+    #[must_use]
+    pub fn key(org_id: &str, revision: u64) -> String {
+        format!("modelux:bundle:{{{org_id}}}:{revision}")
+    }
 }
 
 /// A worker reports that it applied a revision, or why it could not.

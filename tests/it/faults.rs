@@ -2,4 +2,5 @@
 
 mod control_plane;
 mod messages;
+mod redis;
 mod workers;

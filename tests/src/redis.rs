@@ -1,6 +1,8 @@
 //! A Redis of the test's own: it takes 10 ms to start, and may be frozen, killed, or heard through a line that loses messages.
 
+mod cluster;
 mod lossy;
+mod service;
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -9,9 +11,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+pub use cluster::RedisCluster;
 pub use lossy::LossyLine;
+pub use service::RedisService;
 
-use crate::process::Process;
+use crate::process::{Process, output};
 use crate::scratch::Scratch;
 use crate::wait::until;
 use crate::wire::free_address;
@@ -36,13 +40,7 @@ impl TestRedis {
     }
 
     async fn answers(&self) {
-        until("Redis answers", Duration::from_secs(10), || async {
-            let mut stream = TcpStream::connect(self.address).await.ok()?;
-            stream.write_all(b"PING\r\n").await.ok()?;
-            let mut answer = [0; 7];
-            stream.read_exact(&mut answer).await.ok().filter(|_| &answer == b"+PONG\r\n")
-        })
-        .await;
+        answers(self.address).await;
     }
 
     /// Where.
@@ -78,8 +76,39 @@ impl TestRedis {
 }
 
 fn start(address: SocketAddr, directory: &Scratch) -> Process {
+    start_with(address, directory, &[])
+}
+
+fn start_with(address: SocketAddr, directory: &Scratch, more: &[&str]) -> Process {
     let mut command = Command::new("redis-server");
     let port = address.port().to_string();
-    command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--dir"]).arg(directory.path());
+    command
+        .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
+        .args(more)
+        .arg("--dir")
+        .arg(directory.path());
     Process::start("redis", directory.path(), command)
+}
+
+async fn answers(address: SocketAddr) {
+    until("Redis answers", Duration::from_secs(10), || async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        stream.write_all(b"PING\r\n").await.ok()?;
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer).await.ok().filter(|_| &answer == b"+PONG\r\n")
+    })
+    .await;
+}
+
+/// What `redis-cli` prints when it asks the server at `address`.
+fn ask(address: SocketAddr, question: &[&str]) -> String {
+    let port = address.port().to_string();
+    let answer = output("redis-cli", &[&["-h", "127.0.0.1", "-p", &port], question].concat());
+    String::from_utf8_lossy(&answer.stdout).into_owned()
+}
+
+/// How many listen to the channel of doorbells there.
+fn listeners(address: SocketAddr) -> u64 {
+    let printed = ask(address, &["PUBSUB", "NUMSUB", policy::link::Doorbell::CHANNEL]);
+    printed.lines().last().and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }

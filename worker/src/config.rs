@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use policy::redis::RedisAddress;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -45,8 +46,8 @@ pub struct WorkerConfig {
     pub admin_listen: Option<SocketAddr>,
     /// What outlives a restart: identity, last good bundles, spool.
     pub data_dir: PathBuf,
-    /// Where bundles are announced and kept; a secret because it may hold a password.
-    pub redis_url: Option<SecretString>,
+    /// Where bundles are announced and kept.
+    pub redis_url: Option<RedisAddress>,
     /// Where traces and metrics go, OTLP over HTTP.
     pub otlp_endpoint: Option<Url>,
     /// How log lines look.

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn one_organization_knows_nothing_of_anothers_targets() {
+    fn an_organization_knows_nothing_of_the_targets_of_another() {
         let health = Health::new();
         (0..5).for_each(|_| health.of_org("org_1").failed("openai/gpt"));
         assert_eq!(health.of_org("org_1").enter("openai/gpt"), Standing::Open);

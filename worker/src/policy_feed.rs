@@ -16,6 +16,7 @@ mod apply;
 mod doorbell;
 mod follow;
 mod kept;
+mod redis;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -29,6 +30,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use policy::engine::Engine;
 use policy::facts::Subject;
+use policy::redis::RedisAddress;
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
@@ -120,7 +122,7 @@ pub struct Policies {
     link: Arc<dyn ControlPlane>,
     enrolment: Arc<Enrolment>,
     budgets: Arc<Budgets>,
-    redis_url: Option<SecretString>,
+    redis_url: Option<RedisAddress>,
     feed_wait: Duration,
     age_limit: Duration,
     started: Instant,

@@ -8,6 +8,7 @@ use clap::Args;
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::Dict;
+use policy::redis::RedisAddressError;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,9 @@ pub enum ConfigError {
     /// An unknown key, or a value of the wrong kind.
     #[error("configuration is not usable")]
     Invalid(#[source] Box<figment::Error>),
+    /// Not an address of Redis.
+    #[error("`redis_url` can't be used")]
+    Redis(#[source] RedisAddressError),
     /// A value out of its range.
     #[error("`{option}` must be {must}")]
     OutOfRange {
@@ -87,7 +91,7 @@ pub struct ApiOptions {
     #[arg(long, env = "MODELUX_DATABASE_URL", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_url: Option<String>,
-    /// Where bundles are announced
+    /// Where bundles are announced: `redis://…`, `redis-sentinel://…/service` or `redis-cluster://…`; `rediss…` for TLS
     #[arg(long, env = "MODELUX_REDIS_URL", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis_url: Option<String>,
@@ -170,7 +174,8 @@ impl ApiOptions {
     fn check(self) -> Result<Config, ConfigError> {
         let mut config = Config::in_directory(self.data_dir.unwrap_or_else(|| PathBuf::from("modelux-data")));
         set(&mut config.database.url, self.database_url.filter(|url| !url.is_empty()).map(SecretString::from));
-        config.redis_url = self.redis_url.filter(|url| !url.is_empty()).map(SecretString::from);
+        let redis_url = self.redis_url.filter(|url| !url.is_empty());
+        config.redis_url = redis_url.map(|url| url.parse()).transpose().map_err(ConfigError::Redis)?;
         config.secrets.master_key = self.master_key.filter(|key| !key.is_empty()).map(SecretString::from);
         set(&mut config.secrets.master_key_file, self.master_key_file);
         let previous = self.previous_master_keys.unwrap_or_default();
@@ -227,8 +232,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_not_of_redis_is_refused_by_the_name_of_the_option() {
+        let error = ApiOptions { redis_url: Some("http://h".to_owned()), ..ApiOptions::default() }.check().unwrap_err();
+        assert_eq!(error.to_string(), "`redis_url` can't be used");
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
-        let options = ApiOptions { database_url: Some("postgres://u:hunter2@h/d".to_owned()), ..ApiOptions::default() };
+        let database_url = Some("postgres://u:hunter2@h/d".to_owned());
+        let options = ApiOptions { database_url, redis_url: Some("redis://:hunter2@h".to_owned()), ..ApiOptions::default() };
         assert!(!format!("{:?}", options.check().unwrap()).contains("hunter2"));
     }
 }

@@ -77,7 +77,9 @@ impl Insert {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let mut sql = format!("INSERT INTO {} (\"{}\") VALUES ", self.table, names.join("\", \""));
         let kinds: Vec<Kind> = self.columns.iter().map(|(_, kind)| *kind).collect();
-        push_rows(&mut sql, rows, &kinds, |kind| (kind == Kind::Json && backend == DbBackend::Postgres).then(|| kind.cast(backend)));
+        push_rows(&mut sql, backend, rows, &kinds, |kind| {
+            (kind == Kind::Json && backend == DbBackend::Postgres).then(|| kind.cast(backend))
+        });
         sql.push(' ');
         sql.push_str(self.conflict);
         if !returning.is_empty() {
@@ -109,24 +111,36 @@ impl Update {
 
     fn sql(&self, backend: DbBackend, rows: usize) -> String {
         let mut sql = format!("UPDATE {} SET {} FROM (VALUES ", self.table, self.set);
-        push_rows(&mut sql, rows, self.kinds, |kind| Some(kind.cast(backend)));
+        push_rows(&mut sql, backend, rows, self.kinds, |kind| Some(kind.cast(backend)));
         sql.push_str(&format!(") AS v WHERE {}.id = v.column1", self.table));
         sql
     }
 }
 
-/// `($1, CAST($2 AS X)), ($3, …)`
-fn push_rows(sql: &mut String, rows: usize, kinds: &[Kind], cast: impl Fn(Kind) -> Option<&'static str>) {
-    let mut bind = 1_usize;
+/// `($1, CAST($2 AS X)), ($3, …)` on PostgreSQL, `(?, CAST(? AS X)), (?, …)` on SQLite.
+///
+/// Not `$1` on SQLite, which would take it: to SQLite that is a name, and the driver asks for the name of every bind, each time by a
+/// search through all of them.
+fn push_rows(sql: &mut String, backend: DbBackend, rows: usize, kinds: &[Kind], cast: impl Fn(Kind) -> Option<&'static str>) {
+    let mut bind = 0_usize;
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for (column, kind) in kinds.iter().enumerate() {
-            let comma = if column == 0 { "" } else { ", " };
-            sql.push_str(&match cast(*kind) {
-                Some(name) => format!("{comma}CAST(${bind} AS {name})"),
-                None => format!("{comma}${bind}"),
-            });
+            sql.push_str(if column == 0 { "" } else { ", " });
+            let cast = cast(*kind);
+            sql.push_str(cast.map_or("", |_| "CAST("));
             bind = bind.saturating_add(1);
+            if backend == DbBackend::Postgres {
+                sql.push('$');
+                sql.push_str(&bind.to_string());
+            } else {
+                sql.push('?');
+            }
+            if let Some(name) = cast {
+                sql.push_str(" AS ");
+                sql.push_str(name);
+                sql.push(')');
+            }
         }
         sql.push(')');
     }
@@ -165,9 +179,9 @@ mod tests {
         let insert = Insert { table: "t", columns: &[("id", Kind::Text), ("tags", Kind::Json)], conflict: "ON CONFLICT DO NOTHING" };
         let postgres = "INSERT INTO t (\"id\", \"tags\") VALUES ($1, CAST($2 AS JSONB)) ON CONFLICT DO NOTHING RETURNING id";
         assert_eq!(insert.sql(DbBackend::Postgres, 1, "id"), postgres);
-        assert_eq!(insert.sql(DbBackend::Sqlite, 1, ""), "INSERT INTO t (\"id\", \"tags\") VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        assert_eq!(insert.sql(DbBackend::Sqlite, 1, ""), "INSERT INTO t (\"id\", \"tags\") VALUES (?, ?) ON CONFLICT DO NOTHING");
         let update = Update { table: "t", kinds: &[Kind::Text, Kind::Int], set: "n = v.column2" };
-        let sqlite = "UPDATE t SET n = v.column2 FROM (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT)), (CAST($3 AS TEXT), CAST($4 AS BIGINT))) \
+        let sqlite = "UPDATE t SET n = v.column2 FROM (VALUES (CAST(? AS TEXT), CAST(? AS BIGINT)), (CAST(? AS TEXT), CAST(? AS BIGINT))) \
                       AS v WHERE t.id = v.column1";
         assert_eq!(update.sql(DbBackend::Sqlite, 2), sqlite);
     }

@@ -1,16 +1,19 @@
 //! Redis as the doorbell: the bundle under its name, then a message that says which is the newest.
 //!
-//! Promises: nothing waits for Redis longer than [`TIMEOUT`]; a connection that broke is made again at the next call. Redis never
-//! holds anything that is not in the database too.
+//! Promises: nothing waits for Redis longer than [`TIMEOUT`]; a connection on which something failed is made again at the next call,
+//! to another master where there was a fail-over. Redis never holds anything that is not in the database too.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::bundle::Envelope;
 use policy::link::Doorbell;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use policy::redis::RedisAddress;
+use redis::{AsyncCommands as _, RedisError, RedisResult};
+use tokio::sync::Mutex;
 
-/// The channel of doorbells.
-const CHANNEL: &str = "modelux:bundles";
+use super::redis::{Connection, Redis};
+
 /// A worker that comes later than this takes the bundle over the link.
 const KEPT_SECONDS: u64 = 86_400;
 /// A superseded bundle stays for workers that are fetching it right now.
@@ -21,8 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum AnnounceError {
     /// The address is not one of Redis.
-    #[error("the Redis address can't be used")]
-    Address(#[source] redis::RedisError),
+    #[error("`redis_url` can't be used")]
+    Address(#[source] RedisError),
     /// Redis does not answer or refuses.
     #[error("can't announce revision {revision} of `{org_id}` on Redis")]
     Send {
@@ -31,7 +34,7 @@ pub enum AnnounceError {
         /// Which.
         revision: u64,
         /// Why.
-        source: redis::RedisError,
+        source: RedisError,
     },
     /// The bundle can't be written as JSON.
     #[error("can't encode revision {revision} of `{org_id}` for Redis")]
@@ -45,10 +48,11 @@ pub enum AnnounceError {
     },
 }
 
-/// Tells workers through Redis.
+/// Tells workers through Redis; cheap to clone.
 #[derive(Clone)]
 pub struct Announcer {
-    connection: ConnectionManager,
+    redis: Arc<Redis>,
+    connection: Arc<Mutex<Option<Connection>>>,
 }
 
 impl std::fmt::Debug for Announcer {
@@ -62,14 +66,9 @@ impl Announcer {
     ///
     /// # Errors
     /// When the address can't be understood.
-    pub fn new(url: &str) -> Result<Self, AnnounceError> {
-        let client = redis::Client::open(url).map_err(AnnounceError::Address)?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(TIMEOUT));
-        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(AnnounceError::Address)?;
-        Ok(Self { connection })
+    pub fn new(address: &RedisAddress) -> Result<Self, AnnounceError> {
+        let redis = Redis::new(address).map_err(AnnounceError::Address)?;
+        Ok(Self { redis: Arc::new(redis), connection: Arc::default() })
     }
 
     /// Puts the bundle there and rings.
@@ -81,16 +80,33 @@ impl Announcer {
         let encode = |source| AnnounceError::Encode { org_id: org_id.clone(), revision, source };
         let body = serde_json::to_string(envelope).map_err(encode)?;
         let bell = serde_json::to_string(&Doorbell { org_id: org_id.clone(), revision }).map_err(encode)?;
-        let mut pipe = redis::pipe();
-        pipe.set_ex(key(&org_id, revision), body, KEPT_SECONDS).ignore();
-        pipe.expire(key(&org_id, revision.saturating_sub(1)), SUPERSEDED_SECONDS).ignore();
-        pipe.publish(CHANNEL, bell).ignore();
-        let mut connection = self.connection.clone();
-        let sent: redis::RedisResult<()> = pipe.query_async(&mut connection).await;
+        let mut keep = redis::pipe();
+        keep.set_ex(Doorbell::key(&org_id, revision), body, KEPT_SECONDS).ignore();
+        keep.expire(Doorbell::key(&org_id, revision.saturating_sub(1)), SUPERSEDED_SECONDS).ignore();
+        let sent = tokio::time::timeout(TIMEOUT, self.send(&keep, &bell)).await;
+        let sent = sent.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         sent.map_err(|source| AnnounceError::Send { org_id, revision, source })
+    }
+
+    /// Over the connection there is, then over a new one: the server may have gone, or be no master any more.
+    async fn send(&self, keep: &redis::Pipeline, bell: &str) -> RedisResult<()> {
+        let mut slot = self.connection.lock().await;
+        // Out of its slot until everything went well: a call that is given up half way leaves it empty.
+        if let Some(mut connection) = slot.take()
+            && tell(&mut connection, keep, bell).await.is_ok()
+        {
+            *slot = Some(connection);
+            return Ok(());
+        }
+        let mut connection = self.redis.connect().await?;
+        tell(&mut connection, keep, bell).await?;
+        *slot = Some(connection);
+        Ok(())
     }
 }
 
-fn key(org_id: &str, revision: u64) -> String {
-    format!("modelux:bundle:{org_id}:{revision}")
+/// Two calls: on a cluster the bundle and the channel may belong to different nodes.
+async fn tell(connection: &mut Connection, keep: &redis::Pipeline, bell: &str) -> RedisResult<()> {
+    keep.query_async::<()>(connection).await?;
+    connection.publish(Doorbell::CHANNEL, bell).await
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::Dict;
+use policy::redis::RedisAddressError;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -45,6 +46,9 @@ pub enum ConfigError {
     /// Something without a default was not given.
     #[error("`--{0}` is missing (or its environment variable, or its key in the config file)")]
     Missing(&'static str),
+    /// Not an address of Redis.
+    #[error("`redis_url` can't be used")]
+    Redis(#[source] RedisAddressError),
     /// A value out of its range.
     #[error("`{option}` must be {must}")]
     OutOfRange {
@@ -83,7 +87,7 @@ pub struct WorkerOptions {
     #[arg(long, env = "MODELUX_DATA_DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// Where bundles are announced
+    /// Where bundles are announced: `redis://…`, `redis-sentinel://…/service` or `redis-cluster://…`; `rediss…` for TLS
     #[arg(long, env = "MODELUX_REDIS_URL", hide_env_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis_url: Option<String>,
@@ -229,7 +233,8 @@ impl WorkerOptions {
         let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("modelux-worker-data"));
         let mut config = WorkerConfig::new(control_url, SecretString::from(worker_token), proxy_listen, data_dir);
         config.admin_listen = self.admin_listen;
-        config.redis_url = self.redis_url.filter(|url| !url.is_empty()).map(SecretString::from);
+        let redis_url = self.redis_url.filter(|url| !url.is_empty());
+        config.redis_url = redis_url.map(|url| url.parse()).transpose().map_err(ConfigError::Redis)?;
         config.otlp_endpoint = self.otlp_endpoint;
         config.log_format = self.log_format.unwrap_or_default();
         config.log_filter = self.log_filter;
@@ -329,6 +334,8 @@ mod tests {
         assert!(matches!(WorkerOptions::default().check(), Err(ConfigError::Missing("control-url"))));
         let tiny = WorkerOptions { spool_limit_bytes: Some(1), ..required() };
         assert!(matches!(tiny.check(), Err(ConfigError::OutOfRange { option: "spool_limit_bytes", .. })));
+        let elsewhere = WorkerOptions { redis_url: Some("http://h".to_owned()), ..required() };
+        assert_eq!(elsewhere.check().unwrap_err().to_string(), "`redis_url` can't be used");
     }
 
     #[test]

@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use policy::bundle::Envelope;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands as _, Client, RedisError};
-use secrecy::{ExposeSecret as _, SecretString};
+use policy::link;
+use policy::redis::RedisAddress;
+use redis::{AsyncCommands as _, RedisError};
 use tokio::sync::Mutex;
 
 use super::Policies;
+use super::redis::{Connection, Redis};
 
-/// Channel with the messages of [`policy::link::Doorbell`].
-const CHANNEL: &str = "modelux:bundles";
 const CALL_LIMIT: Duration = Duration::from_millis(250);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -26,8 +25,8 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// The Redis in use.
 pub(super) struct Doorbell {
-    client: Client,
-    store: Mutex<Option<MultiplexedConnection>>,
+    redis: Redis,
+    store: Mutex<Option<Connection>>,
 }
 
 /// Why the channel can't be listened to any more.
@@ -42,12 +41,12 @@ enum ListenError {
 }
 
 impl Doorbell {
-    /// A client for `url`; an unusable one is logged and the link's feed followed instead.
-    pub(super) fn new(url: &SecretString) -> Option<Self> {
-        match Client::open(url.expose_secret()) {
-            Ok(client) => Some(Self { client, store: Mutex::new(None) }),
+    /// At `address`; an unusable one is logged and the link's feed followed instead.
+    pub(super) fn new(address: &RedisAddress) -> Option<Self> {
+        match Redis::new(address) {
+            Ok(redis) => Some(Self { redis, store: Mutex::new(None) }),
             Err(error) => {
-                tracing::error!(error = %error, "the Redis address can't be used; following the control plane's feed");
+                tracing::error!(error = %error, "`redis_url` can't be used; following the control plane's feed");
                 None
             }
         }
@@ -81,8 +80,8 @@ impl Doorbell {
 
     async fn hear(&self, policies: &Policies) -> Result<std::convert::Infallible, ListenError> {
         let connecting = async {
-            let mut subscription = self.client.get_async_pubsub().await?;
-            subscription.subscribe(CHANNEL).await?;
+            let mut subscription = self.redis.listen().await?;
+            subscription.subscribe(link::Doorbell::CHANNEL).await?;
             Ok::<_, RedisError>(subscription)
         };
         let subscription = tokio::time::timeout(CONNECT_LIMIT, connecting).await.map_err(|_| ListenError::TimedOut)??;
@@ -91,7 +90,7 @@ impl Doorbell {
         tracing::info!("doorbell is connected");
         loop {
             match tokio::time::timeout(QUIET, messages.next()).await {
-                Ok(Some(message)) => match serde_json::from_slice::<policy::link::Doorbell>(message.get_payload_bytes()) {
+                Ok(Some(message)) => match serde_json::from_slice::<link::Doorbell>(message.get_payload_bytes()) {
                     Ok(rung) => policies.want(&rung.org_id, rung.revision),
                     Err(error) => tracing::warn!(error = %error, "message on the bundle channel can't be read"),
                 },
@@ -107,11 +106,11 @@ impl Doorbell {
 
     /// The bundle as Redis keeps it, if it does and answers in time.
     pub(super) async fn bundle(&self, org_id: &str, revision: u64) -> Option<Envelope> {
-        let key = format!("modelux:bundle:{org_id}:{revision}");
+        let key = link::Doorbell::key(org_id, revision);
         let mut store = self.store.lock().await;
         let read = async {
             if store.is_none() {
-                *store = Some(self.client.get_multiplexed_async_connection().await?);
+                *store = Some(self.redis.connect().await?);
             }
             match store.as_mut() {
                 Some(connection) => connection.get::<_, Option<Vec<u8>>>(&key).await,

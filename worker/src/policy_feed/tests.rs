@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use policy::bundle::{Envelope, SigningKey, v1};
+use policy::link::Doorbell;
 use policy::seal;
 use policy::source::{SealedSecret, UnpricedModels};
 use secrecy::ExposeSecret as _;
@@ -145,7 +146,7 @@ async fn with_everything_away_a_worker_starts_and_serves_what_it_had() {
 
     plane.away.store(true, SeqCst);
     let again = Running::start(dir.path(), &plane, |config| {
-        config.redis_url = Some("redis://127.0.0.1:1".to_owned().into());
+        config.redis_url = Some("redis://127.0.0.1:1".parse().unwrap());
         config.link.policy_age_limit = Duration::from_millis(100);
     });
     let (policy, _) = again.attached.policies.current().find(&presented('a')).expect("served at once");
@@ -244,8 +245,8 @@ impl Redis {
         Self { port, process }
     }
 
-    async fn connection(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+    async fn connection(&self) -> ::redis::aio::MultiplexedConnection {
+        let client = ::redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
         for _ in 0..500 {
             if let Ok(connection) = client.get_multiplexed_async_connection().await {
                 return connection;
@@ -265,11 +266,11 @@ impl Drop for Redis {
 
 async fn announce(redis: &Redis, envelope: &Envelope) {
     let mut connection = redis.connection().await;
-    let key = format!("modelux:bundle:{}:{}", envelope.org_id, envelope.revision);
-    let rung = policy::link::Doorbell { org_id: envelope.org_id.clone(), revision: envelope.revision };
-    let mut pipe = redis::pipe();
+    let key = Doorbell::key(&envelope.org_id, envelope.revision);
+    let rung = Doorbell { org_id: envelope.org_id.clone(), revision: envelope.revision };
+    let mut pipe = ::redis::pipe();
     pipe.set(key, serde_json::to_vec(envelope).unwrap()).ignore();
-    pipe.publish("modelux:bundles", serde_json::to_vec(&rung).unwrap()).ignore();
+    pipe.publish(Doorbell::CHANNEL, serde_json::to_vec(&rung).unwrap()).ignore();
     pipe.query_async::<()>(&mut connection).await.unwrap();
 }
 
@@ -280,7 +281,7 @@ async fn the_doorbell_is_followed_and_where_it_stops_the_feed_is() {
     let redis = Redis::start(port);
     drop(redis.connection().await);
     let running = Running::start(dir.path(), &plane, |config| {
-        config.redis_url = Some(format!("redis://127.0.0.1:{port}").into());
+        config.redis_url = Some(format!("redis://127.0.0.1:{port}").parse().unwrap());
         // So late that nothing but the doorbell can be what told.
         config.link.heartbeat_interval = Duration::from_secs(60);
         config.link.feed_wait = Duration::from_secs(60);
