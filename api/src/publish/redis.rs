@@ -13,16 +13,16 @@ use tokio::sync::Mutex;
 
 /// A way to Redis.
 pub(super) enum Redis {
-    Server(Client),
+    Server(Box<Client>),
     Sentinel(Box<Mutex<SentinelClient>>),
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 impl Redis {
     /// Connects to nothing yet.
     pub(super) fn new(address: &RedisAddress) -> RedisResult<Self> {
         match address {
-            RedisAddress::Server(url) => Ok(Self::Server(Client::open(url.as_str())?)),
+            RedisAddress::Server(url) => Ok(Self::Server(Box::new(Client::open(url.as_str())?))),
             RedisAddress::Sentinel { sentinels, service, like } => {
                 let like = like.as_str().into_connection_info()?;
                 let mut server = SentinelNodeConnectionInfo::default().set_redis_connection_info(like.redis_settings().clone());
@@ -33,7 +33,7 @@ impl Redis {
                 let client = SentinelClient::build(sentinels, service, Some(server), SentinelServerType::Master)?;
                 Ok(Self::Sentinel(Box::new(Mutex::new(client))))
             }
-            RedisAddress::Cluster(nodes) => Ok(Self::Cluster(ClusterClient::new(nodes.iter().map(String::as_str))?)),
+            RedisAddress::Cluster(nodes) => Ok(Self::Cluster(Box::new(ClusterClient::new(nodes.iter().map(String::as_str))?))),
         }
     }
 

@@ -14,16 +14,16 @@ use tokio::sync::Mutex;
 
 /// A way to Redis.
 pub(super) enum Redis {
-    Server(Client),
+    Server(Box<Client>),
     Sentinel(Box<Mutex<SentinelClient>>),
-    Cluster { all: ClusterClient, nodes: Vec<Client> },
+    Cluster { all: Box<ClusterClient>, nodes: Vec<Client> },
 }
 
 impl Redis {
     /// Connects to nothing yet.
     pub(super) fn new(address: &RedisAddress) -> RedisResult<Self> {
         match address {
-            RedisAddress::Server(url) => Ok(Self::Server(Client::open(url.as_str())?)),
+            RedisAddress::Server(url) => Ok(Self::Server(Box::new(Client::open(url.as_str())?))),
             RedisAddress::Sentinel { sentinels, service, like } => {
                 let like = like.as_str().into_connection_info()?;
                 let mut server = SentinelNodeConnectionInfo::default().set_redis_connection_info(like.redis_settings().clone());
@@ -37,7 +37,7 @@ impl Redis {
             RedisAddress::Cluster(nodes) => {
                 let all = ClusterClient::new(nodes.iter().map(String::as_str))?;
                 let nodes = nodes.iter().map(|node| Client::open(node.as_str())).collect::<RedisResult<_>>()?;
-                Ok(Self::Cluster { all, nodes })
+                Ok(Self::Cluster { all: Box::new(all), nodes })
             }
         }
     }

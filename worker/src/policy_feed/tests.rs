@@ -104,11 +104,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("did not come to pass within 5 s: {what}");
 }
 
-fn hash(digit: char) -> String {
-    std::iter::repeat_n(digit, 64).collect()
-}
-
-/// The same as the digest of a key that is presented.
+/// The digest of a key whose hash in a bundle is this digit 64 times.
 fn presented(digit: char) -> [u8; 32] {
     let half = u8::try_from(digit.to_digit(16).unwrap()).unwrap();
     [half << 4 | half; 32]
