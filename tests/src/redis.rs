@@ -2,7 +2,7 @@
 
 mod cluster;
 mod lossy;
-mod service;
+mod sentinel;
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 pub use cluster::RedisCluster;
 pub use lossy::LossyLine;
-pub use service::RedisService;
+pub use sentinel::SentinelRedis;
 
 use crate::process::{Process, output};
 use crate::scratch::Scratch;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::api::ApiOptions;
 use tests::fleet::{Fleet, manifest};
-use tests::redis::{RedisCluster, RedisService};
+use tests::redis::{RedisCluster, SentinelRedis};
 use tests::wait::{SOON, until};
 
 async fn over(url: String) -> Fleet {
@@ -34,13 +34,13 @@ async fn a_change_is_announced_through_a_cluster() {
 /// The master is killed: the replica is announced to and listened to from then on.
 #[tokio::test]
 async fn after_a_fail_over_changes_are_announced_through_the_new_master() {
-    let mut service = RedisService::start().await;
-    let fleet = over(service.url()).await;
+    let mut sentinel = SentinelRedis::start().await;
+    let fleet = over(sentinel.url()).await;
     fleet.enforce(&manifest(&fleet.provider)).await;
-    assert_eq!(service.listeners_on_the_replica(), 0, "the replica is listened to");
-    service.fail_over().await;
-    until("the worker listens to the new master", SOON, || async { (service.listeners_on_the_replica() == 1).then_some(()) }).await;
+    assert_eq!(sentinel.listeners_on_the_replica(), 0, "the replica is listened to");
+    sentinel.fail_over().await;
+    until("the worker listens to the new master", SOON, || async { (sentinel.listeners_on_the_replica() == 1).then_some(()) }).await;
     change(&fleet, 1).await;
     change(&fleet, 2).await;
-    until("the new master keeps a bundle", SOON, || async { (service.bundles_on_the_replica() > 1).then_some(()) }).await;
+    until("the new master keeps a bundle", SOON, || async { (sentinel.bundles_on_the_replica() > 1).then_some(()) }).await;
 }

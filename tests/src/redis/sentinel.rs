@@ -14,7 +14,7 @@ const NAME: &str = "modelux";
 
 /// Runs until dropped.
 #[derive(Debug)]
-pub struct RedisService {
+pub struct SentinelRedis {
     sentinel: SocketAddr,
     replica: SocketAddr,
     master: Process,
@@ -23,7 +23,7 @@ pub struct RedisService {
     _directories: [Scratch; 3],
 }
 
-impl RedisService {
+impl SentinelRedis {
     /// Starts the three, and waits until the sentinel knows the replica.
     pub async fn start() -> Self {
         let directories = [Scratch::new("redis-master"), Scratch::new("redis-replica"), Scratch::new("redis-sentinel")];
