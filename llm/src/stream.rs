@@ -33,9 +33,13 @@ pub(crate) struct EventReading {
 }
 
 impl EventReading {
-    /// Data that can't be read. It is only counted: it is the caller's and passes on.
-    pub(crate) fn malformed() -> Self {
-        Self { malformed: true, ..Self::default() }
+    /// What `read` finds in the data. Data that can't be read is only counted: it is the caller's and passes on.
+    pub(crate) fn of(data: &[u8], read: fn(&[u8], &mut Self) -> Result<(), SyntaxError>) -> Self {
+        let mut reading = Self::default();
+        match read(data, &mut reading) {
+            Ok(()) => reading,
+            Err(_) => Self { malformed: true, ..Self::default() },
+        }
     }
 
     /// Notes a report, if there is one.

@@ -7,7 +7,7 @@ mod stream;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use llm::convert::{self, Stamp, embeddings};
+use llm::convert::{self, embeddings};
 use llm::dialect::Dialect;
 use llm::response::add_member;
 use llm::stream::meter::UsageVerdict;
@@ -110,13 +110,12 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
 fn say_again(flight: &Flight<'_, '_>, back: WayBack, body: Bytes) -> Option<Bytes> {
     let outgoing = flight.outgoing;
     let caller = outgoing.head.dialect;
-    let id = caller.reply_id(outgoing.request_id);
-    let stamp = Stamp { id: &id, created: outgoing.created, model: &outgoing.head.model };
+    let id = || caller.reply_id(outgoing.request_id);
     let said = match back {
         WayBack::Same => return Some(body),
-        WayBack::Converted(spoken) => convert::answer(spoken, &body, caller, &stamp).map_err(|error| error.to_string()),
+        WayBack::Converted(spoken) => convert::answer(spoken, &body, caller, &outgoing.stamp(&id())).map_err(|error| error.to_string()),
         WayBack::Embeddings(spoken, shape) => {
-            let answer = embeddings::answer(spoken, &body, caller, shape, &stamp)?;
+            let answer = embeddings::answer(spoken, &body, caller, shape, &outgoing.stamp(&id()))?;
             answer.map_err(|error| error.to_string())
         }
     };
@@ -157,11 +156,13 @@ pub(crate) async fn pass_refusal(
     head.cost(booking.cost());
     let is_json = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let caller = outgoing.head.dialect;
-    let body = match convert::error(spoken, &body) {
-        _ if !is_json => foreign_refusal(caller, status),
-        Some((kind, message)) if spoken != caller => write_refusal(caller, status, &kind, &message),
-        None if spoken != caller => foreign_refusal(caller, status),
-        _ => body,
+    let body = match is_json {
+        true if spoken == caller => body,
+        true => match convert::error(spoken, &body) {
+            Some((kind, message)) => write_refusal(caller, status, &kind, &message),
+            None => foreign_refusal(caller, status),
+        },
+        false => foreign_refusal(caller, status),
     };
     booking.first_byte();
     let sent = head.send(session, json(), body).await;

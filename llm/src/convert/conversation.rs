@@ -56,7 +56,19 @@ pub struct Conversation<'a> {
     pub others: Vec<(Cow<'a, str>, Json<'a>)>,
 }
 
-impl Conversation<'_> {
+impl<'a> Conversation<'a> {
+    /// The tools that can be defined in `dialect`: functions, and its own opaque ones. The others are named.
+    pub(crate) fn tools_in(&self, dialect: Dialect, dropped: &mut Dropped) -> Vec<&Tool<'a>> {
+        let kept = |tool: &&Tool<'_>| match tool {
+            Tool::Opaque { dialect: of, name, .. } if *of != dialect => {
+                dropped.note(format!("tools.{name}"));
+                false
+            }
+            Tool::Function { .. } | Tool::Opaque { .. } => true,
+        };
+        self.tools.iter().filter(kept).collect()
+    }
+
     /// Takes out what lies in files at the provider that `origin` speaks of: another provider's ids mean nothing.
     pub(super) fn forget_files(&mut self, dropped: &mut Dropped) {
         let turns = self.turns.iter_mut().map(|turn| &mut turn.parts);

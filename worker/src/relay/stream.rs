@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
-use llm::convert::{Stamp, StreamConverter};
+use llm::convert::StreamConverter;
 use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, StreamOutcome, UsageEvents};
 use memchr::memmem;
@@ -308,8 +308,7 @@ fn converter(flight: &Flight<'_, '_>, back: WayBack) -> Option<StreamConverter> 
     let WayBack::Converted(spoken) = back else { return None };
     let (head, outgoing) = (flight.outgoing.head, flight.outgoing);
     let id = head.dialect.reply_id(outgoing.request_id);
-    let stamp = Stamp { id: &id, created: outgoing.created, model: &head.model };
-    StreamConverter::new(spoken, head.dialect, &stamp, head.include_usage).ok()
+    StreamConverter::new(spoken, head.dialect, &outgoing.stamp(&id), head.include_usage).ok()
 }
 
 fn join(pieces: &[Bytes]) -> Bytes {

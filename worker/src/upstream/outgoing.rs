@@ -2,7 +2,7 @@
 //! the caller's dialect, and said again in the provider's where it does not.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use llm::convert::{self, Ask, Dropped, embeddings};
+use llm::convert::{self, Ask, Dropped, Stamp, embeddings};
 use llm::dialect::Dialect;
 use llm::dialect::openai_chat::{Adaptation, adapt};
 use llm::request::{Head, OutputField, OutputLimit, Rewrite};
@@ -105,6 +105,11 @@ impl<'r> Outgoing<'r> {
             return Err(SendError::Strict { dropped: dropped.header() });
         }
         Ok(Prepared { body, spoken, back, dropped, call })
+    }
+
+    /// How the caller shall see an answer that is said again.
+    pub(crate) fn stamp<'s>(&'s self, id: &'s str) -> Stamp<'s> {
+        Stamp { id, created: self.created, model: &self.head.model }
     }
 
     fn call(&self) -> Call {

@@ -56,7 +56,7 @@ impl Vendor {
         }
     }
 
-    /// Writes the path below the provider's base. `embeds` is how many texts, for dialects that have a method for one and one for several.
+    /// Writes the path below the provider's base; `call` is what is asked for, where the path says it.
     pub(crate) fn write_path(self, dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
         let fixed: &str = match dialect {
             Dialect::OpenAiChat | Dialect::BedrockConverse => "/chat/completions",
@@ -94,8 +94,8 @@ impl Vendor {
 
     /// Writes the version of the interface, where the vendor wants one and the caller named none.
     pub(crate) fn write_version(self, callers: &[u8], wire: &mut BytesMut) {
-        let named = callers.windows(VERSION.len()).any(|window| window.eq_ignore_ascii_case(VERSION));
-        if self == Self::Anthropic && !named {
+        let named = || callers.windows(VERSION.len()).any(|window| window.eq_ignore_ascii_case(VERSION));
+        if self == Self::Anthropic && !named() {
             wire.put_slice(b"\r\nanthropic-version: ");
             wire.put_slice(ANTHROPIC_VERSION.as_bytes());
         }

@@ -30,11 +30,7 @@ fn from_value(value: &Value<'_>) -> Result<Option<Usage>, ReadUsageError> {
 
 /// Reads the payload of one event, taken out of its frame: a piece (`delta`), the end (`stopReason`), or the report, which is the last.
 pub(in crate::dialect) fn read_event(data: &[u8]) -> EventReading {
-    let mut reading = EventReading::default();
-    if read(data, &mut reading).is_err() {
-        return EventReading::malformed();
-    }
-    reading
+    EventReading::of(data, read)
 }
 
 fn read(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError> {

@@ -10,11 +10,7 @@ use crate::{
 
 /// Reads the data of one event.
 pub(in crate::dialect) fn read_event(data: &[u8]) -> EventReading {
-    let mut reading = EventReading::default();
-    if read(data, &mut reading).is_err() {
-        return EventReading::malformed();
-    }
-    reading
+    EventReading::of(data, read)
 }
 
 fn read(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError> {

@@ -13,11 +13,7 @@ pub(crate) fn read_event(data: &[u8]) -> EventReading {
     if data == b"[DONE]" {
         return EventReading { done: true, ..EventReading::default() };
     }
-    let mut reading = EventReading::default();
-    if read_chunk(data, &mut reading).is_err() {
-        return EventReading::malformed();
-    }
-    reading
+    EventReading::of(data, read_chunk)
 }
 
 fn read_chunk(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError> {

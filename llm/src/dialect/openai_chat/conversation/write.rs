@@ -218,14 +218,7 @@ fn write_media(media: &Media<'_>, list: &mut Array<'_>, dropped: &mut Dropped) {
 }
 
 fn write_tools(conversation: &Conversation<'_>, body: &mut Object<'_>, dropped: &mut Dropped) {
-    let kept = |tool: &&Tool<'_>| match tool {
-        Tool::Function { .. } | Tool::Opaque { dialect: Dialect::OpenAiChat, .. } => true,
-        Tool::Opaque { name, .. } => {
-            dropped.note(format!("tools.{name}"));
-            false
-        }
-    };
-    let tools: Vec<&Tool<'_>> = conversation.tools.iter().filter(kept).collect();
+    let tools = conversation.tools_in(Dialect::OpenAiChat, dropped);
     if tools.is_empty() {
         return;
     }

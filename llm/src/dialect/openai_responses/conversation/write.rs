@@ -196,14 +196,7 @@ fn write_result(result: &ToolResult<'_>, input: &mut Array<'_>, dropped: &mut Dr
 }
 
 fn write_tools(conversation: &Conversation<'_>, body: &mut Object<'_>, dropped: &mut Dropped) {
-    let kept = |tool: &&Tool<'_>| match tool {
-        Tool::Function { .. } | Tool::Opaque { dialect: Dialect::OpenAiResponses, .. } => true,
-        Tool::Opaque { name, .. } => {
-            dropped.note(format!("tools.{name}"));
-            false
-        }
-    };
-    let tools: Vec<&Tool<'_>> = conversation.tools.iter().filter(kept).collect();
+    let tools = conversation.tools_in(Dialect::OpenAiResponses, dropped);
     if tools.is_empty() {
         return;
     }
