@@ -13,6 +13,7 @@
 
 mod answer;
 mod conversation;
+mod decided;
 mod delta;
 #[cfg(test)]
 mod differential;
@@ -31,6 +32,7 @@ pub use conversation::{
     Conversation, Effort, Format, Image, ImageSource, Json, Media, Part, Reasoning, Role, Sampling, Schema, Signature, Tool, ToolCall,
     ToolChoice, ToolResult, Turn,
 };
+pub use decided::{read, replay, write};
 pub(crate) use delta::take_over;
 pub use delta::{Block, Delta};
 pub use dropped::Dropped;

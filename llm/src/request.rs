@@ -15,6 +15,7 @@ mod field;
 mod head;
 mod layout;
 mod rewrite;
+mod unstreamed;
 
 pub use error::ReadRequestError;
 pub(crate) use extensions::PREFIX;
@@ -23,6 +24,7 @@ pub(crate) use field::Field;
 pub use head::{Addressed, Head};
 pub use layout::Layout;
 pub use rewrite::{OutputField, OutputLimit, Rewrite};
+pub use unstreamed::unstreamed;
 
 /// Bytes from one offset to another.
 fn length(start: usize, end: usize) -> u64 {

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::money::{NanoUsd, Usd};
 use crate::price::PriceSheet;
-use crate::source::{PeriodKind, RetryOn};
+use crate::source::{Aggregation, PeriodKind, RetryOn};
 
 /// Yes or no.
 #[derive(Debug)]
@@ -76,6 +76,46 @@ pub enum Route {
         /// Milliseconds for all together.
         total_budget_ms: Option<u64>,
     },
+    /// Several at once, whose answers become one.
+    Ensemble(Ensemble),
+}
+
+impl Route {
+    /// Whether an answer has to be there as a whole before it is known who gives it.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        match self {
+            Self::Target(_) => false,
+            Self::Fallback { attempts, .. } => attempts.iter().any(|attempt| attempt.route.is_judged()),
+            Self::Ensemble(_) => true,
+        }
+    }
+}
+
+/// Several who are asked at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ensemble {
+    /// `@slug`
+    pub config: Arc<str>,
+    /// How answers become one.
+    pub aggregation: Aggregation,
+    /// Never empty.
+    pub members: Vec<RouteMember>,
+    /// Who judges, where somebody does.
+    pub judge: Option<Box<Route>>,
+    /// Milliseconds until who has not answered does not count.
+    pub timeout_ms: Option<u64>,
+    /// How many must have answered.
+    pub quorum: usize,
+}
+
+/// One member of an ensemble.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteMember {
+    /// Where.
+    pub route: Route,
+    /// What its answer counts, in parts per million.
+    pub weight_ppm: u32,
 }
 
 /// One attempt of a fallback; its route may itself be a fallback.
@@ -206,6 +246,16 @@ pub struct Candidate {
     pub standing: String,
 }
 
+/// What became of a member of an ensemble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MemberOutcome {
+    /// `provider/model` that answered; absent where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Arc<str>>,
+    /// `chosen`, `answered`, `invalid`, `failed` or `cancelled`.
+    pub outcome: &'static str,
+}
+
 /// One step of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
@@ -324,6 +374,18 @@ pub enum TraceStep {
         outcome: Arc<str>,
         /// Milliseconds it took.
         ms: u64,
+    },
+    /// The answers of an ensemble became one.
+    Ensemble {
+        /// `@slug`
+        config: Arc<str>,
+        /// How.
+        aggregation: &'static str,
+        /// In order of the config.
+        members: Vec<MemberOutcome>,
+        /// What decided, where it was not what the config says: `weight`, as the judge could not be asked or said nothing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        instead: Option<&'static str>,
     },
     /// The request was refused.
     Denied {

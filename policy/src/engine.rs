@@ -11,6 +11,7 @@
 
 mod budgets;
 mod draw;
+mod ensemble;
 mod entry;
 mod load;
 mod order;

@@ -22,4 +22,6 @@ pub use organization::{
 };
 pub use prices::{FurtherPrices, LongContextPrices};
 pub(crate) use prices::{NOT_A_PRICE, is_price};
-pub use routing::{Attempt, CacheSettings, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target, Variant};
+pub use routing::{
+    Aggregation, Attempt, CacheSettings, EnsembleMember, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target, Variant,
+};

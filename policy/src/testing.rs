@@ -138,5 +138,8 @@ fn collect(route: &Route, targets: &mut Vec<String>) {
     match route {
         Route::Target(target) => targets.push(format!("{}/{}", target.provider_name, target.model)),
         Route::Fallback { attempts, .. } => attempts.iter().for_each(|attempt| collect(&attempt.route, targets)),
+        Route::Ensemble(ensemble) => {
+            ensemble.members.iter().map(|member| &member.route).chain(ensemble.judge.as_deref()).for_each(|route| collect(route, targets));
+        }
     }
 }

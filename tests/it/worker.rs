@@ -3,6 +3,7 @@
 mod bad_input;
 mod decisions;
 mod drain;
+mod ensembles;
 mod fallback;
 mod headers;
 mod pass_through;

@@ -230,6 +230,15 @@ pub(crate) enum Failure {
         /// `provider/model`
         target: Arc<str>,
     },
+    /// Fewer members of an ensemble gave an answer that can be used than have to.
+    Undecided {
+        /// `@slug`
+        config: Arc<str>,
+        /// How many did.
+        usable: usize,
+        /// How many have to.
+        quorum: usize,
+    },
     /// The exchange took too long.
     Deadline,
     /// The event has no room.

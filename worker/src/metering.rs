@@ -56,10 +56,19 @@ pub(crate) struct Booking<'c> {
     context: &'c Context,
     event: UsageEvent,
     started: Instant,
+    /// What other attempts hold at the same time; none where they follow each other.
+    held: Vec<Held>,
     /// Where we are in the caller's trace.
     position: Option<TraceContext>,
     /// What spans are made of; absent where none are exported.
     traced: Option<Box<Traced>>,
+}
+
+/// What an attempt holds while others begin and end beside it.
+struct Held {
+    ticket: u64,
+    amount: NanoUsd,
+    charges: Vec<Charge>,
 }
 
 impl<'c> Booking<'c> {
@@ -104,7 +113,7 @@ impl<'c> Booking<'c> {
             trace: Box::default(),
         };
         let traced = context.otlp.as_ref().map(|_| Box::default());
-        Self { context, event, started: arrival.started, position: None, traced }
+        Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }
     }
 
     /// Where spans are exported, ours is known from here on, even if the request can't be read.
@@ -140,14 +149,45 @@ impl<'c> Booking<'c> {
         event.ab_variant.clone_from(&target.variant);
         let (cost, source, settled) = (event.cost, event.usage_source, event.charges.len());
         event.cost = cost.saturating_add(admission.amount());
-        event.reserved = event.reserved.max(event.cost);
         event.usage_source = UsageSource::Reservation;
         event.charges.extend(admission.charges_if_lost());
+        for beside in &self.held {
+            event.cost = event.cost.saturating_add(beside.amount);
+            event.charges.extend(beside.charges.iter().cloned());
+        }
+        event.reserved = event.reserved.max(event.cost);
         let written = self.context.spool.open(event);
         event.cost = cost;
         event.usage_source = source;
         event.charges.truncate(settled);
         written
+    }
+
+    /// Keeps in mind what an attempt that was journaled holds, for those that are journaled beside it.
+    pub(crate) fn hold(&mut self, ticket: u64, admission: &Admission<'_>) {
+        self.held.push(Held { ticket, amount: admission.amount(), charges: admission.charges_if_lost() });
+    }
+
+    /// The attempt with this ticket and span is the next to be settled.
+    pub(crate) fn settles_next(&mut self, ticket: u64, span: Option<u64>) {
+        self.held.retain(|held| held.ticket != ticket);
+        let (next, traced) = (self.event.attempts.len(), self.traced.as_mut().map(|traced| &mut traced.attempts));
+        if let Some((attempts, at)) = traced.and_then(|attempts| {
+            let at = attempts.iter().position(|attempt| Some(attempt.span) == span)?;
+            (at > next).then_some((attempts, at))
+        }) {
+            attempts.swap(next, at);
+        }
+    }
+
+    /// Of several that answered this one is passed on.
+    pub(crate) fn served_by(&mut self, target: &ResolvedTarget) {
+        let event = &mut self.event;
+        event.model = Some(Arc::clone(&target.model));
+        event.provider = Some(Arc::clone(&target.provider_name));
+        event.price_version = Arc::clone(&target.price_version);
+        event.ab_variant.clone_from(&target.variant);
+        event.rates = target.prices.as_ref().map(|prices| prices.rates);
     }
 
     /// An attempt begins; its place in the trace, to be sent along. Each has its own where spans are exported.
@@ -176,7 +216,7 @@ impl<'c> Booking<'c> {
 
     /// The attempt has an answer. Which model gives it is read only where spans are exported.
     pub(crate) fn answered(&mut self, spoken: Dialect, first: &First) {
-        let Some(attempt) = self.traced.as_mut().and_then(|traced| traced.attempts.last_mut()) else { return };
+        let Some(attempt) = self.traced.as_mut().and_then(|traced| traced.attempts.get_mut(self.event.attempts.len())) else { return };
         let named = |data: &[u8]| spoken.read_model(data).filter(|model| model.len() <= MODEL_NAME_LIMIT).map(Cow::into_owned);
         attempt.answered_by = match first {
             First::Whole(body) => named(body),
@@ -211,7 +251,9 @@ impl<'c> Booking<'c> {
                 cost
             }
         };
-        if let (Some(consumed), Some(traced)) = (end.consumed, self.traced.as_mut().and_then(|traced| traced.attempts.last_mut())) {
+        if let (Some(consumed), Some(traced)) =
+            (end.consumed, self.traced.as_mut().and_then(|traced| traced.attempts.get_mut(event.attempts.len())))
+        {
             traced.tokens = consumed.tokens;
         }
         event.cost = event.cost.saturating_add(cost);

@@ -3,17 +3,21 @@
 //! Promises: where provider and caller speak one dialect, no byte is decoded and written again; a slow caller slows the provider down, not this process; a caller that leaves ends the
 //! provider's work; a stream that dies after its first byte ends with an error event and without `[DONE]`.
 
+mod decided;
 mod stream;
 
+pub(crate) use decided::pass_decided;
+
 use bytes::Bytes;
-use http::HeaderValue;
-use llm::convert::{self, embeddings};
+use http::{HeaderName, HeaderValue};
+use llm::convert::{self, Dropped, embeddings};
 use llm::dialect::Dialect;
 use llm::response::add_member;
 use llm::stream::meter::UsageVerdict;
 use llm::tokens::output_from_bytes;
 use llm::usage::{Usage, UsageSource};
 use pingora_core::protocols::http::ServerSession;
+use policy::decision::ResolvedTarget;
 
 use crate::enforce::{action_word, most_constraining};
 use crate::exchange::attempts::{Answer, First, Flight};
@@ -42,7 +46,8 @@ pub(crate) async fn pass_on(
     rate: Option<(u32, u64)>,
 ) -> Sent {
     let mut head = Head::new(answer.reply.status, request_id);
-    describe(&mut head, &flight, &answer.reply);
+    let served = flight.current.as_ref().map(|current| (current.admission.target(), current.admission.clamped_to()));
+    describe(&mut head, &flight, (&answer.reply.passed, &answer.reply.dropped), served);
     if let Some((limit, remaining)) = rate {
         head.rate(limit, remaining);
     }
@@ -54,20 +59,24 @@ pub(crate) async fn pass_on(
 }
 
 /// What the head says of an answer, whole or streamed.
-fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
-    for (name, value) in &reply.passed {
+fn describe(
+    head: &mut Head,
+    flight: &Flight<'_, '_>,
+    (passed, dropped): (&[(HeaderName, HeaderValue)], &Dropped),
+    served: Option<(&ResolvedTarget, Option<u32>)>,
+) {
+    for (name, value) in passed {
         head.value(name.clone(), value.clone());
     }
-    let Some(current) = &flight.current else { return };
-    let target = current.admission.target();
+    let Some((target, clamped)) = served else { return };
     head.served_by(&target.provider_name, &target.model);
-    if !reply.dropped.is_empty() {
-        head.dropped(&reply.dropped.header());
+    if !dropped.is_empty() {
+        head.dropped(&dropped.header());
     }
     if let Some(variant) = &target.variant {
         head.variant(variant);
     }
-    if let Some(tokens) = current.admission.clamped_to() {
+    if let Some(tokens) = clamped {
         head.clamped(tokens);
     }
     let (budgets, policy) = (&flight.context.budgets, &flight.caller.policy);
@@ -79,7 +88,7 @@ fn describe(head: &mut Head, flight: &Flight<'_, '_>, reply: &Reply) {
 async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, mut head: Head, reply: Reply, body: Bytes) -> Sent {
     let Reply { status, spoken, back, content_type, body: connection, .. } = reply;
     connection.finish().await;
-    let verdict = whole_verdict(&flight, spoken, &body);
+    let verdict = whole_verdict(flight.outgoing.head, spoken, &body);
     let consumed = Some(consumption(flight.context, &verdict));
     let took = flight.took();
     flight.end(AttemptEnd { outcome: "ok", status, took, consumed });
@@ -123,17 +132,16 @@ fn say_again(flight: &Flight<'_, '_>, back: WayBack, body: Bytes) -> Option<Byte
 }
 
 /// The usage of a whole answer: the provider's, or what its length suggests.
-fn whole_verdict(flight: &Flight<'_, '_>, spoken: Dialect, body: &[u8]) -> UsageVerdict {
+pub(crate) fn whole_verdict(head: &llm::request::Head<'_>, spoken: Dialect, body: &[u8]) -> UsageVerdict {
     match spoken.read_usage(body) {
         Ok(Some(usage)) if usage.is_complete() => UsageVerdict { source: UsageSource::Provider, usage },
         reported => {
             if let Err(error) = reported {
                 tracing::warn!(%error, "a provider's usage report can't be read; estimated");
             }
-            let bytes = if flight.outgoing.head.embeds { 0 } else { u64::try_from(body.len()).unwrap_or(u64::MAX) };
-            let output = output_from_bytes(bytes, u64::from(!flight.outgoing.head.embeds));
-            let usage =
-                Usage { input_tokens: Some(flight.outgoing.head.estimate().bound), output_tokens: Some(output), ..Usage::default() };
+            let bytes = if head.embeds { 0 } else { u64::try_from(body.len()).unwrap_or(u64::MAX) };
+            let output = output_from_bytes(bytes, u64::from(!head.embeds));
+            let usage = Usage { input_tokens: Some(head.estimate().bound), output_tokens: Some(output), ..Usage::default() };
             UsageVerdict { source: UsageSource::PartialEstimate, usage }
         }
     }

@@ -67,6 +67,11 @@ impl Refusal {
             Failure::ReplyTooLarge { target } => {
                 plain(502, "upstream_error", "upstream_error", format!("the answer of `{target}` is larger than this worker takes"))
             }
+            Failure::Undecided { config, usable, quorum } => {
+                let message =
+                    format!("`{config}` needs {quorum} usable answers and got {usable}; the trace in the log says of whom; try again");
+                plain(502, "upstream_error", "ensemble_undecided", message)
+            }
             Failure::Deadline => plain(504, "timeout_error", "deadline_exceeded", "the request took longer than it may; try again"),
             Failure::CantLog => {
                 let message = "this worker can't record requests right now and serves none unrecorded; try again";

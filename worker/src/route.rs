@@ -92,6 +92,8 @@ impl<'r> Walk<'r> {
                     timeout = least(timeout, millis(first.timeout_ms));
                     route = &first.route;
                 }
+                // Whoever walks has seen that nothing is judged; were it otherwise, nothing is sent.
+                Route::Ensemble(_) => return None,
             }
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Tags;
 use crate::money::NanoUsd;
 use crate::price::{LongContext, Rates};
-use crate::source::{AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier, UnpricedModels};
+use crate::source::{Aggregation, AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier, UnpricedModels};
 
 /// Index into [`Bundle::providers`].
 pub type ProviderIndex = u32;
@@ -136,7 +136,14 @@ pub struct Config {
     /// Version number, for logs.
     pub version: u64,
     /// What it does.
+    #[serde(deserialize_with = "known_or_not")]
     pub strategy: Strategy,
+}
+
+/// A strategy of a newer control plane is one config that can't be served, not a bundle that can't be read.
+fn known_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Strategy, D::Error> {
+    let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).unwrap_or(Strategy::NotUnderstood))
 }
 
 /// Where to go.
@@ -185,6 +192,19 @@ pub enum Strategy {
         /// Each a model, at least one.
         models: Vec<Target>,
     },
+    /// Several at once.
+    Ensemble {
+        /// How answers become one.
+        aggregation: Aggregation,
+        /// At least two.
+        members: Vec<Member>,
+        /// Who judges, where somebody does.
+        judge: Option<Target>,
+        /// Milliseconds until who has not answered does not count.
+        timeout_ms: Option<u64>,
+        /// How many must have answered.
+        quorum: u32,
+    },
     /// One drawn by weight.
     AbTest {
         /// In the order in which shares are laid out; at least one.
@@ -206,6 +226,8 @@ pub enum Strategy {
         /// Where the rest goes.
         otherwise: Target,
     },
+    /// One that this program does not know, or of which it does not know a part. Denies; never written by the compiler.
+    NotUnderstood,
 }
 
 /// One attempt.
@@ -215,6 +237,15 @@ pub struct Attempt {
     pub target: Target,
     /// Milliseconds until the response head.
     pub timeout_ms: Option<u64>,
+}
+
+/// One who is asked in an ensemble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Where.
+    pub target: Target,
+    /// What its answer counts, in parts per million.
+    pub weight_ppm: u32,
 }
 
 /// One arm of an A/B test.

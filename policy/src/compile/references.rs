@@ -30,7 +30,9 @@ pub(super) fn entry_policy(reference: &str, project: Option<u32>, index: &Index<
             | Strategy::Fallback { .. }
             | Strategy::CostOptimized { .. }
             | Strategy::LatencyOptimized { .. }
-            | Strategy::AbTest { .. },
+            | Strategy::Ensemble { .. }
+            | Strategy::AbTest { .. }
+            | Strategy::NotUnderstood,
         ) => Err(format!("`@{slug}` is neither `custom_rules` nor `allowlist`, so it can't be an entry policy")),
     }
 }
@@ -120,8 +122,9 @@ fn references_of(strategy: &Strategy) -> Vec<u32> {
         Strategy::Single(target) => config(target).into_iter().collect(),
         Strategy::Fallback { attempts, .. } => attempts.iter().filter_map(|attempt| config(&attempt.target)).collect(),
         Strategy::AbTest { variants, .. } => variants.iter().filter_map(|variant| config(&variant.target)).collect(),
+        Strategy::Ensemble { members, judge, .. } => members.iter().map(|member| &member.target).chain(judge).filter_map(config).collect(),
         // These name models, never configs.
-        Strategy::CostOptimized { .. } | Strategy::LatencyOptimized { .. } => Vec::new(),
+        Strategy::CostOptimized { .. } | Strategy::LatencyOptimized { .. } | Strategy::NotUnderstood => Vec::new(),
         Strategy::CustomRules { rules, otherwise } => rules.iter().map(|rule| &rule.then).chain([otherwise]).filter_map(config).collect(),
         Strategy::Allowlist { otherwise, .. } => config(otherwise).into_iter().collect(),
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ensemble::Decision;
 use super::{Index, Rejections, references};
 use crate::bundle::v1;
 use crate::rule::{Rule, RuleKind};
@@ -66,6 +67,10 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
         Strategy::Fallback { attempts, retry_on, total_budget_ms } => place.fallback(attempts, retry_on.as_deref(), *total_budget_ms),
         Strategy::CostOptimized { quality_tier, allowed_models } => place.cost_optimized(*quality_tier, allowed_models.as_deref()),
         Strategy::LatencyOptimized { models } => place.latency_optimized(models),
+        Strategy::Ensemble { aggregation, members, judge, timeout_ms, quorum } => {
+            let decision = Decision { aggregation: *aggregation, judge: judge.as_ref(), timeout_ms: *timeout_ms, quorum: *quorum };
+            place.ensemble(members, &decision)
+        }
         Strategy::AbTest { variants, sticky_by } => place.ab_test(variants, *sticky_by),
         Strategy::CustomRules { rules } => place.custom_rules(rules),
         Strategy::Allowlist { models, otherwise } => place.allowlist(models, otherwise),
@@ -89,7 +94,7 @@ impl Place<'_, '_> {
         v1::Strategy::Fallback { attempts: compiled, retry_on: retry_on.unwrap_or(&RetryOn::ALL).to_vec(), total_budget_ms }
     }
 
-    fn check_time(&mut self, field: &str, milliseconds: Option<u64>) {
+    pub(super) fn check_time(&mut self, field: &str, milliseconds: Option<u64>) {
         if milliseconds.is_some_and(|milliseconds| !(1..=MAX_TIMEOUT_MS).contains(&milliseconds)) {
             self.reject(field, format!("must be 1 to {MAX_TIMEOUT_MS} milliseconds"));
         }

@@ -42,7 +42,9 @@ impl Deciding<'_> {
                 | Strategy::Fallback { .. }
                 | Strategy::CostOptimized { .. }
                 | Strategy::LatencyOptimized { .. }
-                | Strategy::AbTest { .. },
+                | Strategy::Ensemble { .. }
+                | Strategy::AbTest { .. }
+                | Strategy::NotUnderstood,
             )
             | None => {
                 return Err((DenialReason::Policy, "the entry policy can't be understood by this worker".to_owned()));

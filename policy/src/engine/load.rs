@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::budgets::BudgetIndex;
 use super::prices::PriceBook;
 use super::{Engine, LoadedConfig, LoadedRule, index};
-use crate::bundle::v1::{Bundle, Config, Strategy, Target};
+use crate::bundle::v1::{self, Bundle, Config, Strategy, Target};
 use crate::catalogue::ANY_MODEL;
 use crate::facts::Tags;
 use crate::rule::{Rule, RuleKind};
@@ -14,16 +14,6 @@ use crate::rule::{Rule, RuleKind};
 /// Why a bundle can't be made ready. The control plane checks everything before it signs, so this means versions that do not fit.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// A rule does not compile here.
-    #[error("rule {rule} of `{config}` can't be compiled: {reason}")]
-    Rule {
-        /// `@slug`
-        config: Arc<str>,
-        /// Position from 1.
-        rule: usize,
-        /// Why.
-        reason: String,
-    },
     /// A time zone is unknown here.
     #[error("time zone `{0}` is unknown to this program")]
     TimeZone(String),
@@ -35,15 +25,17 @@ pub enum LoadError {
 impl Engine {
     /// Compiles rules and builds indices. Takes milliseconds; not for the request path.
     ///
+    /// A config with a rule that does not compile here (one that asks for something newer) denies whoever reaches it; the rest is served.
+    ///
     /// # Errors
     /// When the bundle uses something this program does not have.
-    pub fn load(bundle: Bundle) -> Result<Self, LoadError> {
+    pub fn load(mut bundle: Bundle) -> Result<Self, LoadError> {
         let time_zone = bundle.time_zone.parse().map_err(|_| LoadError::TimeZone(bundle.time_zone.clone()))?;
         let mut keys = HashMap::with_capacity(bundle.keys.len());
         for (position, key) in (0_u32..).zip(&bundle.keys) {
             keys.insert(parse_hash(&key.hash).ok_or_else(|| LoadError::KeyHash(Arc::clone(&key.id)))?, position);
         }
-        let configs = load_configs(&bundle.configs)?;
+        let configs = load_configs(&mut bundle.configs);
         let uses_estimate = configs.iter().flat_map(|config| &config.rules).any(|loaded| loaded.rule.references().uses_estimate());
         let mut models = vec![HashMap::new(); bundle.providers.len()];
         let mut bare_models: HashMap<Arc<str>, Vec<u32>> = HashMap::new();
@@ -78,7 +70,7 @@ fn bound_tags(bundle: &Bundle, project: u32, key_tags: &Tags) -> Tags {
     both.collect()
 }
 
-fn load_configs(configs: &[Config]) -> Result<Vec<LoadedConfig>, LoadError> {
+fn load_configs(configs: &mut [Config]) -> Vec<LoadedConfig> {
     // One batch for all, because the rule compiler has to start a thread for each.
     let rules = configs.iter().flat_map(|config| rules_of(&config.strategy));
     let sources = rules.map(|rule| (rule.condition.as_str(), kind_of(&rule.then)));
@@ -86,27 +78,33 @@ fn load_configs(configs: &[Config]) -> Result<Vec<LoadedConfig>, LoadError> {
     let mut loaded = Vec::with_capacity(configs.len());
     for config in configs {
         let label: Arc<str> = Arc::from(format!("@{}", config.slug));
-        let rules = rules_of(&config.strategy);
-        let mut ready = Vec::with_capacity(rules.len());
-        for ((position, rule), compiled) in (1_usize..).zip(rules).zip(&mut compiled) {
-            let compiled =
-                compiled.map_err(|error| LoadError::Rule { config: Arc::clone(&label), rule: position, reason: error.to_string() })?;
-            ready.push(LoadedRule { rule: compiled, kind: kind_of(&rule.then), condition: Arc::from(rule.condition.as_str()) });
+        let ready = |(rule, compiled): (&v1::Rule, Result<Rule, _>)| {
+            let (kind, condition) = (kind_of(&rule.then), Arc::from(rule.condition.as_str()));
+            compiled.ok().map(|rule| LoadedRule { rule, kind, condition })
+        };
+        let of_config = rules_of(&config.strategy);
+        // All are taken, so that those of the next config stand first.
+        let ready: Vec<Option<LoadedRule>> = of_config.iter().zip(compiled.by_ref().take(of_config.len())).map(ready).collect();
+        let rules: Option<Vec<LoadedRule>> = ready.into_iter().collect();
+        if rules.is_none() {
+            config.strategy = Strategy::NotUnderstood;
         }
-        loaded.push(LoadedConfig { label, rules: ready });
+        loaded.push(LoadedConfig { label, rules: rules.unwrap_or_default() });
     }
-    Ok(loaded)
+    loaded
 }
 
-fn rules_of(strategy: &Strategy) -> &[crate::bundle::v1::Rule] {
+fn rules_of(strategy: &Strategy) -> &[v1::Rule] {
     match strategy {
         Strategy::CustomRules { rules, .. } => rules,
         Strategy::Single(_)
         | Strategy::Fallback { .. }
         | Strategy::CostOptimized { .. }
         | Strategy::LatencyOptimized { .. }
+        | Strategy::Ensemble { .. }
         | Strategy::AbTest { .. }
-        | Strategy::Allowlist { .. } => &[],
+        | Strategy::Allowlist { .. }
+        | Strategy::NotUnderstood => &[],
     }
 }
 

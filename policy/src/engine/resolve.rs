@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Deciding, Refusal, budgets, index};
+use super::{Deciding, Refusal, budgets, ensemble, index};
 use crate::bundle::v1::{Strategy, Target};
 use crate::catalogue;
 use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceStep};
@@ -28,7 +28,7 @@ impl Deciding<'_> {
         kept.ok_or_else(refused)
     }
 
-    fn keep_permitted(&mut self, route: Route, last_refusal: &mut Option<Refusal>) -> Option<Route> {
+    pub(super) fn keep_permitted(&mut self, route: Route, last_refusal: &mut Option<Refusal>) -> Option<Route> {
         match route {
             Route::Target(target) => match self.check_target(&target) {
                 Ok(()) => {
@@ -51,6 +51,7 @@ impl Deciding<'_> {
                 }
                 (!kept.is_empty()).then_some(Route::Fallback { attempts: kept, retry_on, total_budget_ms })
             }
+            Route::Ensemble(ensemble) => self.keep_ensemble(ensemble, last_refusal),
         }
     }
 
@@ -136,7 +137,7 @@ impl Deciding<'_> {
         providers.iter().find(usable).or_else(|| providers.first()).copied()
     }
 
-    fn resolve(&mut self, target: &Target, depth: u32) -> Result<Route, Refusal> {
+    pub(super) fn resolve(&mut self, target: &Target, depth: u32) -> Result<Route, Refusal> {
         if depth > MAX_DEPTH {
             return Err((DenialReason::Policy, "the routing configs nest too deep for this worker".to_owned()));
         }
@@ -185,6 +186,11 @@ impl Deciding<'_> {
                 enter(self, "latency_optimized");
                 self.resolve_fastest(config, &loaded.label, models)
             }
+            Strategy::Ensemble { aggregation, members, judge, timeout_ms, quorum } => {
+                enter(self, "ensemble");
+                let plan = ensemble::Plan { aggregation: *aggregation, judge: judge.as_ref(), timeout_ms: *timeout_ms, quorum: *quorum };
+                self.resolve_ensemble(&loaded.label, members, &plan, deeper)
+            }
             Strategy::AbTest { variants, sticky_by } => {
                 enter(self, "ab_test");
                 let Some(variant) = self.draw_variant(config, &loaded.label, variants, *sticky_by) else {
@@ -193,6 +199,11 @@ impl Deciding<'_> {
                 let mut route = self.resolve(&variant.target, deeper)?;
                 note_variant(&mut route, &variant.name);
                 Ok(route)
+            }
+            Strategy::NotUnderstood => {
+                enter(self, "not_understood");
+                let message = format!("`{}` asks for what this worker does not know; upgrade it, or change the config", loaded.label);
+                Err((DenialReason::Policy, message))
             }
             Strategy::Allowlist { models, otherwise } => self.resolve_allowlist(at, models, otherwise, deeper),
             Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
@@ -300,6 +311,7 @@ fn note_variant(route: &mut Route, name: &Arc<str>) {
             target.variant = Some(inner.map_or_else(|| Arc::clone(name), |inner| Arc::from(format!("{name}/{inner}"))));
         }
         Route::Fallback { attempts, .. } => attempts.iter_mut().for_each(|attempt| note_variant(&mut attempt.route, name)),
+        Route::Ensemble(ensemble) => ensemble.members.iter_mut().for_each(|member| note_variant(&mut member.route, name)),
     }
 }
 
@@ -308,6 +320,7 @@ pub(super) fn any_target(route: &Route, wanted: &mut dyn FnMut(&ResolvedTarget) 
     match route {
         Route::Target(target) => wanted(target),
         Route::Fallback { attempts, .. } => attempts.iter().any(|attempt| any_target(&attempt.route, wanted)),
+        Route::Ensemble(ensemble) => ensemble.members.iter().any(|member| any_target(&member.route, wanted)),
     }
 }
 

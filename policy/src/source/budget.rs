@@ -236,7 +236,7 @@ impl Fraction {
     }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde calls")]
-    const fn is_whole(&self) -> bool {
+    pub(super) const fn is_whole(&self) -> bool {
         self.0 == Self::WHOLE
     }
 

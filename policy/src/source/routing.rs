@@ -4,7 +4,7 @@ mod wire;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tier;
+use super::{Fraction, Tier};
 
 /// Where a rule or an attempt leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +185,44 @@ impl StickyBy {
     }
 }
 
+/// One who is asked in an `ensemble`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleMember {
+    /// A model or `@slug`.
+    pub model: Target,
+    /// What its answer counts beside the others'; above 0 and at most 10.
+    #[serde(default = "Fraction::whole", skip_serializing_if = "Fraction::is_whole")]
+    pub weight: Fraction,
+}
+
+/// How the answers of an `ensemble` become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregation {
+    /// The first one that can be used; the others are cancelled.
+    FirstValid,
+    /// What most weight agrees on.
+    WeightedVote,
+    /// The weighted mean of answers that are numbers.
+    WeightedAverage,
+    /// What another model finds best.
+    LlmJudge,
+}
+
+impl Aggregation {
+    /// The word in the document and in traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstValid => "first_valid",
+            Self::WeightedVote => "weighted_vote",
+            Self::WeightedAverage => "weighted_average",
+            Self::LlmJudge => "llm_judge",
+        }
+    }
+}
+
 /// The response cache of a config.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -227,6 +265,19 @@ pub enum Strategy {
         /// Models to choose from, each `provider/model` or a bare name.
         models: Vec<String>,
     },
+    /// Several at once, whose answers become one.
+    Ensemble {
+        /// How.
+        aggregation: Aggregation,
+        /// At least two.
+        members: Vec<EnsembleMember>,
+        /// Who judges, with `llm_judge`.
+        judge: Option<Target>,
+        /// Milliseconds until who has not answered does not count.
+        timeout_ms: Option<u64>,
+        /// How many must have answered; one where left out.
+        quorum: Option<u32>,
+    },
     /// One of several, drawn by weight.
     AbTest {
         /// At least one.
@@ -257,6 +308,7 @@ impl Strategy {
             Self::Fallback { .. } => "fallback",
             Self::CostOptimized { .. } => "cost_optimized",
             Self::LatencyOptimized { .. } => "latency_optimized",
+            Self::Ensemble { .. } => "ensemble",
             Self::AbTest { .. } => "ab_test",
             Self::CustomRules { .. } => "custom_rules",
             Self::Allowlist { .. } => "allowlist",

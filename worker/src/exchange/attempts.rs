@@ -7,6 +7,7 @@
 //! that goes away, a deadline) can still settle what is held.
 
 mod back_off;
+mod council;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +18,14 @@ use policy::decision::{Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 
+pub(crate) use council::Whole;
+
 use super::{Context, Failure, RefusedReply};
 use crate::clock;
 use crate::enforce::{Admission, Gate, name_of};
 use crate::health::{OrgHealth, Standing};
 use crate::identity::Caller;
-use crate::metering::{AttemptEnd, Booking, consumption};
+use crate::metering::{AttemptEnd, Booking, Consumption, consumption};
 use crate::route::{FailureClass, Leaf, Walk};
 use crate::upstream::{self, Outgoing, Reply, Way};
 
@@ -62,6 +65,14 @@ pub(crate) struct Answer {
     pub first: First,
 }
 
+/// How an exchange is answered.
+pub(crate) enum Answered<'p> {
+    /// What a provider says is passed on as it comes.
+    Passing(Answer),
+    /// All has been heard and is paid for, and this is what the caller gets.
+    Decided(Box<Whole<'p>>),
+}
+
 /// What is there of the body.
 pub(crate) enum First {
     /// All of it.
@@ -92,12 +103,16 @@ struct Walked {
 
 impl<'p> Flight<'_, 'p> {
     /// Tries one target after the other until one answers.
-    pub(crate) async fn run(&mut self, started: Instant) -> Result<Answer, Failure> {
+    pub(crate) async fn run(&mut self, started: Instant) -> Result<Answered<'p>, Failure> {
         let limit = started.checked_add(self.context.exchange_limit());
-        match self.walk(limit, true).await {
-            Err(Walked { only_passed: true, .. }) => self.walk(limit, false).await.map_err(|walked| walked.last),
-            walked => walked.map_err(|walked| walked.last),
+        if self.permit.route().is_judged() {
+            return Box::pin(council::run(self, limit)).await.map(Answered::Decided);
         }
+        let walked = match self.walk(limit, true).await {
+            Err(Walked { only_passed: true, .. }) => self.walk(limit, false).await,
+            walked => walked,
+        };
+        walked.map(Answered::Passing).map_err(|walked| walked.last)
     }
 
     async fn walk(&mut self, limit: Option<Instant>, heed_breakers: bool) -> Result<Answer, Walked> {
@@ -211,11 +226,7 @@ impl<'p> Flight<'_, 'p> {
             Ok(Ok(Some(body))) => Some(body),
             _ => None,
         };
-        let class = match status {
-            429 => FailureClass::Retryable(RetryOn::TooManyRequests),
-            500.. => FailureClass::Retryable(RetryOn::ServerError),
-            _ => FailureClass::Final,
-        };
+        let class = class_of(status);
         // What a caller's own account has used up says nothing about ours.
         let others_account = status == 429 && self.outgoing.caller_key.is_some();
         if class != FailureClass::Final && !others_account {
@@ -249,8 +260,7 @@ impl<'p> Flight<'_, 'p> {
 
     /// Ends the current attempt with what can be guessed of an answer that nobody read: its input.
     pub(crate) fn end_estimated(&mut self, outcome: &'static str, status: u16) {
-        let verdict = StreamMeter::new(self.outgoing.head.dialect, UsageEvents::Forward).finish().verdict(self.outgoing.head.estimate());
-        let consumed = Some(consumption(self.context, &verdict));
+        let consumed = Some(input_only(self.context, self.outgoing.head));
         self.end(AttemptEnd { outcome, status, took: self.took(), consumed });
     }
 
@@ -275,6 +285,21 @@ impl<'p> Flight<'_, 'p> {
 
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.last)
+    }
+}
+
+/// What is taken to be consumed where nobody knows how far a provider came: the input.
+fn input_only(context: &Context, head: &llm::request::Head<'_>) -> Consumption {
+    let verdict = StreamMeter::new(head.dialect, UsageEvents::Forward).finish().verdict(head.estimate());
+    consumption(context, &verdict)
+}
+
+/// The class of a provider's refusal.
+fn class_of(status: u16) -> FailureClass {
+    match status {
+        429 => FailureClass::Retryable(RetryOn::TooManyRequests),
+        500.. => FailureClass::Retryable(RetryOn::ServerError),
+        _ => FailureClass::Final,
     }
 }
 

@@ -10,7 +10,7 @@ use policy::decision::{Decision, DenialReason, Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::attempts::Flight;
+use super::attempts::{Answered, Flight};
 use super::{Arrival, Context, Failure, dry_run};
 use crate::clock;
 use crate::enforce::rate::Rate;
@@ -172,7 +172,8 @@ impl<'c> Exchange<'c> {
             () = relay::caller_gone(session) => Err(Failure::Gone),
         };
         match answered {
-            Ok(answer) => relay::pass_on(flight, session, &self.arrival.request_id, answer, asked.rate).await,
+            Ok(Answered::Passing(answer)) => relay::pass_on(flight, session, &self.arrival.request_id, answer, asked.rate).await,
+            Ok(Answered::Decided(whole)) => Box::pin(relay::pass_decided(flight, session, *whole, asked.rate)).await,
             Err(Failure::Gone) => {
                 // Dropping the walk has cancelled the provider's work; what it read until then may be billed.
                 flight.end_estimated("cancelled", 0);

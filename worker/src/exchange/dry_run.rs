@@ -55,6 +55,14 @@ enum RouteReport {
         retry_on: Vec<policy::source::RetryOn>,
         total_budget_ms: Option<u64>,
     },
+    Ensemble {
+        aggregation: policy::source::Aggregation,
+        members: Vec<RouteReport>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        judge: Option<Box<RouteReport>>,
+        quorum: usize,
+        timeout_ms: Option<u64>,
+    },
 }
 
 #[derive(Serialize)]
@@ -150,6 +158,7 @@ fn first_target(route: &Route) -> Option<&policy::decision::ResolvedTarget> {
     match route {
         Route::Target(target) => Some(target),
         Route::Fallback { attempts, .. } => attempts.first().and_then(|attempt| first_target(&attempt.route)),
+        Route::Ensemble(ensemble) => ensemble.members.first().and_then(|member| first_target(&member.route)),
     }
 }
 
@@ -160,6 +169,13 @@ fn report_route(route: &Route, facts: &RequestFacts, budgeted: bool) -> RouteRep
             price_version: target.price_version.to_string(),
             worst_case_usd: worst_case(facts, target, budgeted).amount.to_string(),
             ab_variant: target.variant.as_deref().map(str::to_owned),
+        },
+        Route::Ensemble(ensemble) => RouteReport::Ensemble {
+            aggregation: ensemble.aggregation,
+            members: ensemble.members.iter().map(|member| report_route(&member.route, facts, budgeted)).collect(),
+            judge: ensemble.judge.as_deref().map(|judge| Box::new(report_route(judge, facts, budgeted))),
+            quorum: ensemble.quorum,
+            timeout_ms: ensemble.timeout_ms,
         },
         Route::Fallback { attempts, retry_on, total_budget_ms } => RouteReport::Fallback {
             attempts: attempts.iter().map(|attempt| report_route(&attempt.route, facts, budgeted)).collect(),

@@ -159,6 +159,7 @@ fn variants(route: &Route) -> Vec<Option<String>> {
     match route {
         Route::Target(target) => vec![target.variant.as_deref().map(str::to_owned)],
         Route::Fallback { attempts, .. } => attempts.iter().flat_map(|attempt| variants(&attempt.route)).collect(),
+        Route::Ensemble(ensemble) => ensemble.members.iter().flat_map(|member| variants(&member.route)).collect(),
     }
 }
 
@@ -212,4 +213,24 @@ fn a_variant_that_is_forbidden_is_refused_and_not_replaced() {
     let engine = engine(manifest);
     let denied = (0..100).filter(|draw| decide(&engine, &RequestFacts { draw: *draw, ..request("@a") }, "0").is_err()).count();
     assert!((30..70).contains(&denied), "{denied}");
+}
+
+/// A worker older than the control plane serves all but what it does not know.
+#[test]
+fn a_config_of_a_newer_control_plane_denies_and_the_others_are_served() {
+    let engine = shop(json!([
+        {"slug": "a", "strategy": "single", "model": "own/both"},
+        {"slug": "b", "strategy": "custom_rules", "rules": [{"if": "request.stream", "then": "own/reads"}, {"else": "own/both"}]},
+        {"slug": "c", "strategy": "fallback", "attempts": [{"model": "@a"}]},
+        {"slug": "d", "strategy": "single", "model": "own/both"}]));
+    let mut bundle = serde_json::to_value(engine.bundle()).unwrap();
+    bundle["configs"][0]["strategy"] = json!({"by_the_stars": {"sign": "taurus"}});
+    bundle["configs"][1]["strategy"]["custom_rules"]["rules"][0]["condition"] = json!("request.moon == 'full'");
+    let engine = Engine::load(serde_json::from_str(&bundle.to_string()).unwrap()).unwrap();
+    for slug in ["@a", "@b", "@c"] {
+        let (code, message) = decide(&engine, &request(slug), "0").unwrap_err();
+        assert_eq!(code, "policy_denied", "{slug}: {message}");
+        assert!(message.contains("this worker does not know"), "{slug}: {message}");
+    }
+    assert_eq!(decide(&engine, &request("@d"), "0").unwrap(), ["own/both"]);
 }

@@ -5,15 +5,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, CacheSettings, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target, Variant};
+use super::{
+    Aggregation, Attempt, CacheSettings, EnsembleMember, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target, Variant,
+};
 use crate::source::Tier;
 
 /// Every strategy with its own members.
-const STRATEGIES: [(&str, &[&str]); 7] = [
+const STRATEGIES: [(&str, &[&str]); 8] = [
     ("single", &["model"]),
     ("fallback", &["attempts", "retry_on", "total_budget_ms"]),
     ("cost_optimized", &["quality_tier", "allowed_models"]),
     ("latency_optimized", &["models"]),
+    ("ensemble", &["aggregation", "members", "judge", "timeout_ms", "quorum"]),
     ("ab_test", &["variants", "sticky_by"]),
     ("custom_rules", &["rules"]),
     ("allowlist", &["models", "otherwise"]),
@@ -36,6 +39,16 @@ struct Flat {
     quality_tier: Option<Tier>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     allowed_models: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aggregation: Option<Aggregation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    members: Option<Vec<EnsembleMember>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    judge: Option<Target>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quorum: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     variants: Option<Vec<Variant>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +81,9 @@ impl From<&RoutingDocument> for Flat {
             }
             Strategy::CostOptimized { quality_tier, allowed_models } => Self { quality_tier: Some(quality_tier), allowed_models, ..common },
             Strategy::LatencyOptimized { models } => Self { models: Some(models), ..common },
+            Strategy::Ensemble { aggregation, members, judge, timeout_ms, quorum } => {
+                Self { aggregation: Some(aggregation), members: Some(members), judge, timeout_ms, quorum, ..common }
+            }
             Strategy::AbTest { variants, sticky_by } => Self { variants: Some(variants), sticky_by, ..common },
             Strategy::CustomRules { rules } => Self { rules: Some(rules), ..common },
             Strategy::Allowlist { models, otherwise } => Self { models: Some(models), otherwise: Some(otherwise), ..common },
@@ -85,6 +101,11 @@ impl Flat {
             ("total_budget_ms", self.total_budget_ms.is_some()),
             ("quality_tier", self.quality_tier.is_some()),
             ("allowed_models", self.allowed_models.is_some()),
+            ("aggregation", self.aggregation.is_some()),
+            ("members", self.members.is_some()),
+            ("judge", self.judge.is_some()),
+            ("timeout_ms", self.timeout_ms.is_some()),
+            ("quorum", self.quorum.is_some()),
             ("variants", self.variants.is_some()),
             ("sticky_by", self.sticky_by.is_some()),
             ("rules", self.rules.is_some()),
@@ -122,6 +143,13 @@ impl Flat {
                 allowed_models: self.allowed_models,
             },
             "latency_optimized" => Strategy::LatencyOptimized { models: need(self.models, name, "models")? },
+            "ensemble" => Strategy::Ensemble {
+                aggregation: need(self.aggregation, name, "aggregation")?,
+                members: need(self.members, name, "members")?,
+                judge: self.judge,
+                timeout_ms: self.timeout_ms,
+                quorum: self.quorum,
+            },
             "ab_test" => Strategy::AbTest { variants: need(self.variants, name, "variants")?, sticky_by: self.sticky_by },
             "custom_rules" => Strategy::CustomRules { rules: need(self.rules, name, "rules")? },
             _ => Strategy::Allowlist { models: need(self.models, name, "models")?, otherwise: need(self.otherwise, name, "otherwise")? },
@@ -163,6 +191,8 @@ mod tests {
             json!({"strategy": "ab_test", "variants": [{"name": "a", "weight": 80, "config": "@a"}, {"name": "b", "weight": 20, "config": "x/y"}],
                 "sticky_by": "conversation"}),
             json!({"strategy": "ab_test", "variants": [{"name": "a", "weight": 1, "config": "@a"}]}),
+            json!({"strategy": "ensemble", "aggregation": "llm_judge", "members": [{"model": "@a", "weight": 0.5}, {"model": "x/y"}],
+                "judge": "x/z", "timeout_ms": 5000, "quorum": 2}),
             json!({"strategy": "custom_rules", "rules": [{"if": "true", "then": "pass"}, {"else": {"deny": "no"}}]}),
             json!({"strategy": "allowlist", "models": ["claude-*"], "otherwise": "@a"}),
         ] {
@@ -176,7 +206,7 @@ mod tests {
         for (document, expected) in [
             (
                 json!({"strategy": "nope"}),
-                "unknown strategy `nope`; known are single, fallback, cost_optimized, latency_optimized, ab_test",
+                "unknown strategy `nope`; known are single, fallback, cost_optimized, latency_optimized, ensemble, ab_test",
             ),
             (json!({"strategy": "cost_optimized"}), "strategy `cost_optimized` needs `quality_tier`"),
             (json!({"strategy": "cost_optimized", "quality_tier": "best"}), "unknown variant `best`, expected one of `economy`"),
