@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{Deciding, Refusal, budgets, ensemble, index};
-use crate::bundle::v1::{Strategy, Target};
+use crate::bundle::v1::{Attempt, Strategy, Target};
 use crate::catalogue;
 use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceStep};
 use crate::money::NanoUsd;
@@ -208,23 +208,25 @@ impl Deciding<'_> {
             Strategy::Allowlist { models, otherwise } => self.resolve_allowlist(at, models, otherwise, deeper),
             Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
                 enter(self, "fallback");
-                let mut resolved = Vec::with_capacity(attempts.len());
-                let mut refusal = None;
-                for attempt in attempts {
-                    match self.resolve(&attempt.target, deeper) {
-                        Ok(route) => resolved.push(RouteAttempt { route, timeout_ms: attempt.timeout_ms }),
-                        Err(refused) => refusal = Some(refused),
-                    }
-                }
-                match (resolved.is_empty(), refusal) {
-                    (true, Some(refusal)) => Err(refusal),
-                    _ => Ok(Route::Fallback {
-                        attempts: resolved,
-                        retry_on: retry_on.iter().copied().collect(),
-                        total_budget_ms: *total_budget_ms,
-                    }),
-                }
+                let attempts = self.resolve_attempts(attempts, deeper)?;
+                Ok(Route::Fallback { attempts, retry_on: retry_on.iter().copied().collect(), total_budget_ms: *total_budget_ms })
             }
+        }
+    }
+
+    /// The attempts of a fallback that lead anywhere; the last refusal where none does.
+    fn resolve_attempts(&mut self, attempts: &[Attempt], depth: u32) -> Result<Vec<RouteAttempt>, Refusal> {
+        let mut resolved = Vec::with_capacity(attempts.len());
+        let mut refusal = None;
+        for attempt in attempts {
+            match self.resolve(&attempt.target, depth) {
+                Ok(route) => resolved.push(RouteAttempt { route, timeout_ms: attempt.timeout_ms }),
+                Err(refused) => refusal = Some(refused),
+            }
+        }
+        match refusal {
+            Some(refusal) if resolved.is_empty() => Err(refusal),
+            _ => Ok(resolved),
         }
     }
 

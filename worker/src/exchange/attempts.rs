@@ -66,6 +66,7 @@ pub(crate) struct Answer {
 }
 
 /// How an exchange is answered.
+#[expect(clippy::large_enum_variant, reason = "moved twice a request; a box would cost the usual way an allocation")]
 pub(crate) enum Answered<'p> {
     /// What a provider says is passed on as it comes.
     Passing(Answer),

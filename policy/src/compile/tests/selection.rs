@@ -108,3 +108,35 @@ fn a_strategy_that_selects_is_no_entry_policy() {
         assert!(rejection(patch).contains("neither `custom_rules` nor `allowlist`"));
     }
 }
+
+#[test]
+fn ensembles_that_make_no_sense_are_refused_where_they_stand() {
+    let two = json!([{"model": "@b"}, {"model": "gpt-4o", "weight": 0.5}]);
+    let ensemble = |aggregation: &str, members: &Value, more: Value| {
+        let mut config = json!({"strategy": "ensemble", "aggregation": aggregation, "members": members});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    for (config, expected) in [
+        (ensemble("weighted_vote", &json!([{"model": "@b"}]), json!({})), "field `members`: an ensemble has 2 to 8 members"),
+        (ensemble("llm_judge", &two, json!({})), "field `judge`: aggregation `llm_judge` needs a `judge`"),
+        (ensemble("llm_judge", &two, json!({"judge": "@nope"})), "field `judge`: there is no routing config `@nope`"),
+        (ensemble("weighted_vote", &two, json!({"judge": "@b"})), "field `judge`: aggregation `weighted_vote` asks no judge"),
+        (ensemble("weighted_vote", &two, json!({"quorum": 3})), "field `quorum`: must be 1 to 2"),
+        (ensemble("first_valid", &two, json!({"quorum": 1})), "field `quorum`: aggregation `first_valid` takes the first answer"),
+        (ensemble("weighted_vote", &two, json!({"timeout_ms": 0})), "field `timeout_ms`: must be 1 to 600000 milliseconds"),
+        (
+            ensemble("weighted_vote", &json!([{"model": "@b"}, {"model": "@b", "weight": 0}]), json!({})),
+            "field `members[1].weight`: must be above 0",
+        ),
+        (
+            ensemble("weighted_vote", &json!([{"model": "@b"}, {"model": "pass"}]), json!({})),
+            "field `members[1].model`: must be a model or `@slug`",
+        ),
+    ] {
+        let text = rejection(with(config));
+        assert!(text.contains(expected), "`{text}` does not say `{expected}`");
+    }
+    let config = ensemble("llm_judge", &two, json!({"judge": "@a"}));
+    assert!(rejection(with(config)).contains("references go in a circle: @a → @a"));
+}

@@ -234,3 +234,17 @@ fn a_config_of_a_newer_control_plane_denies_and_the_others_are_served() {
     }
     assert_eq!(decide(&engine, &request("@d"), "0").unwrap(), ["own/both"]);
 }
+
+#[test]
+fn members_that_a_key_may_not_use_are_left_out_and_a_quorum_still_holds() {
+    let ensemble = |slug: &str, quorum: u32| {
+        json!({"slug": slug, "strategy": "ensemble", "aggregation": "weighted_vote", "quorum": quorum,
+            "members": [{"model": "own/both"}, {"model": "own/dear"}, {"model": "@d"}]})
+    };
+    let denies = json!({"slug": "d", "strategy": "custom_rules", "rules": [{"else": {"deny": "not this one"}}]});
+    let engine = shop(json!([ensemble("a", 2), ensemble("b", 3), denies]));
+    assert_eq!(decide(&engine, &request("@a"), "0").unwrap(), ["own/both", "own/dear"]);
+    assert!(permit(&engine, &request("@a")).route().is_judged());
+    let (code, message) = decide(&engine, &request("@b"), "0").unwrap_err();
+    assert_eq!((code.as_str(), message.contains("not this one")), ("policy_denied", true), "{message}");
+}

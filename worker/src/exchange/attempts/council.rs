@@ -190,10 +190,10 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         match sent {
             Ok(Ok(reply)) if reply.status < 400 => attempt.hear(reply, target, question).await,
             Ok(Ok(reply)) => Err(attempt.refused(reply, question).await),
-            Ok(Err(error)) => Err(attempt.unanswered(error, question)),
+            Ok(Err(error)) => Err(attempt.unanswered(error)),
             Err(_) => {
                 let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                Err(attempt.unanswered(SendError::Timeout { ms }, question))
+                Err(attempt.unanswered(SendError::Timeout { ms }))
             }
         }
     }
@@ -288,7 +288,7 @@ impl<'p> Attempt<'_, '_, '_, 'p> {
         Failed { failure: Failure::UpstreamStatus { target, status, reply }, class, retry_after }
     }
 
-    fn unanswered(mut self, error: SendError, _question: Question<'_>) -> Failed {
+    fn unanswered(mut self, error: SendError) -> Failed {
         let Some(target) = self.current.as_ref().map(|current| Arc::clone(&current.name)) else { return bug() };
         let (class, outcome) = (error.class(), error.outcome());
         tracing::warn!(target.name = %target, attempt.outcome = outcome, error = %chain(&error), "an attempt failed");
