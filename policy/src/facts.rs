@@ -9,26 +9,34 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::money::NanoUsd;
 
 /// The inbound wire format, named as rules and logs name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum Surface {
     /// OpenAI chat completions.
+    #[n(0)]
     OpenaiChat,
     /// OpenAI responses.
+    #[n(1)]
     OpenaiResponses,
     /// OpenAI embeddings.
+    #[n(2)]
     OpenaiEmbeddings,
     /// Anthropic messages.
+    #[n(3)]
     AnthropicMessages,
     /// Gemini generateContent and its siblings.
+    #[n(4)]
     Gemini,
     /// A same-vendor route that is governed but not modelled.
+    #[n(5)]
     Passthrough,
 }
 
@@ -103,6 +111,22 @@ impl<N: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(N, V)> for Tags {
 impl Serialize for Tags {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+impl<C> Encode<C> for Tags {
+    fn encode<W: minicbor::encode::Write>(&self, e: &mut minicbor::Encoder<W>, _: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.map(u64::try_from(self.len()).unwrap_or(u64::MAX))?;
+        for (name, value) in self.iter() {
+            e.str(name)?.str(value)?;
+        }
+        Ok(())
+    }
+}
+
+impl<C> Decode<'_, C> for Tags {
+    fn decode(d: &mut minicbor::Decoder<'_>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.map_iter::<&str, &str>()?.collect()
     }
 }
 

@@ -16,6 +16,7 @@
 pub mod budget;
 pub mod bundle;
 pub mod catalogue;
+mod cbor;
 pub mod compile;
 pub mod decision;
 pub mod engine;

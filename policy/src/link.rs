@@ -1,4 +1,4 @@
-//! The messages of the workers' link (`/internal/v1/…`): JSON both ways, authenticated by the worker token.
+//! The messages of the workers' link (`/internal/v1/…`): JSON both ways but for events, authenticated by the worker token.
 //!
 //! | call | request | response |
 //! | --- | --- | --- |
@@ -8,7 +8,7 @@
 //! | `POST acks` | [`Ack`] | empty |
 //! | `POST leases` | [`LeaseCall`] | [`LeaseReply`] |
 //! | `POST heartbeat` | [`Heartbeat`] | [`HeartbeatReply`] |
-//! | `POST events` | newline-separated [`crate::event::UsageEvent`]s | [`Booked`] |
+//! | `POST events` | [`crate::event::UsageEvent`]s as [`write_batch`] puts them together | [`Booked`] |
 //!
 //! Times between the planes are durations where they decide anything, so that clock skew can't stretch a lease.
 
@@ -221,8 +221,37 @@ pub struct Booked {
 /// An event that can't be booked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RefusedEvent {
-    /// Line number in the batch, from 0.
-    pub line: u32,
+    /// Its place in the batch, from 0.
+    pub place: u32,
     /// Why.
     pub reason: String,
+}
+
+/// What a batch of events says of itself, as its `Content-Type`: a sequence of CBOR items (RFC 8742).
+pub const BATCH_TYPE: &str = "application/cbor-seq";
+
+/// Puts written events together: each a CBOR byte string, so that one that can't be read keeps nobody from finding the next.
+#[must_use]
+pub fn write_batch<B: AsRef<[u8]>>(events: &[B]) -> Vec<u8> {
+    let size = events.iter().map(|event| event.as_ref().len().saturating_add(9)).sum();
+    let mut encoder = minicbor::Encoder::new(Vec::with_capacity(size));
+    for event in events {
+        let written = encoder.bytes(event.as_ref());
+        debug_assert!(written.is_ok(), "writing to memory can't fail");
+    }
+    encoder.into_writer()
+}
+
+/// The events of a batch, to be read one by one; where the batch itself can't be read any further its last item says so.
+pub fn events_in(batch: &[u8]) -> impl Iterator<Item = Result<&[u8], minicbor::decode::Error>> {
+    let mut decoder = minicbor::Decoder::new(batch);
+    let mut broken = false;
+    std::iter::from_fn(move || {
+        if broken || decoder.position() >= batch.len() {
+            return None;
+        }
+        let event = decoder.bytes();
+        broken = event.is_err();
+        Some(event)
+    })
 }

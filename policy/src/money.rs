@@ -7,14 +7,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 const NANOS_PER_USD: i64 = 1_000_000_000;
 const DECIMALS: usize = 9;
 
 /// An amount in nano-USD. Negative amounts are corrections.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NanoUsd(i64);
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct NanoUsd(#[n(0)] i64);
 
 /// Why a text is not an amount of money.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

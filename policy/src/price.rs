@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::money::NanoUsd;
@@ -16,79 +17,104 @@ use crate::money::NanoUsd;
 /// Price of each bucket in nano-USD per million tokens. USD 1 per million is 1,000,000,000.
 ///
 /// The optional ones follow another where they are absent, so that rates written before they existed mean the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 pub struct Rates {
     /// Uncached input.
+    #[n(0)]
     pub input: i64,
     /// Input read from the provider's cache.
+    #[n(1)]
     pub cached_input: i64,
     /// Input written to the provider's cache, for as long as the provider keeps it by default.
+    #[n(2)]
     pub cache_write: i64,
     /// Visible output.
+    #[n(3)]
     pub output: i64,
     /// Reasoning output.
+    #[n(4)]
     pub reasoning: i64,
     /// Input written to the cache for an hour; follows `cache_write`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(5)]
     pub cache_write_1h: Option<i64>,
     /// Uncached input that is sound; follows `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(6)]
     pub input_audio: Option<i64>,
     /// Sound read from the cache; follows `input_audio`, and without that `cached_input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(7)]
     pub cached_audio: Option<i64>,
     /// Output that is sound; follows `output`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(8)]
     pub output_audio: Option<i64>,
     /// Uncached input that is pictures; follows `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(9)]
     pub input_image: Option<i64>,
     /// Pictures read from the cache; follows `input_image`, and without that `cached_input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(10)]
     pub cached_image: Option<i64>,
     /// Output that is pictures; follows `output`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(11)]
     pub output_image: Option<i64>,
     /// Nano-USD for the call itself; absent is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(12)]
     pub request: Option<i64>,
 }
 
 /// Tokens in disjoint buckets.
 ///
 /// Invariant: no token stands in two of them. Their sum is all that the provider counted, whichever of them it tells apart.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 pub struct TokenBuckets {
     /// Uncached input, other than sound and pictures.
+    #[n(0)]
     pub input: u64,
     /// Input read from the provider's cache, other than sound and pictures.
+    #[n(1)]
     pub cached_input: u64,
     /// Input written to the provider's cache, other than for an hour.
+    #[n(2)]
     pub cache_write: u64,
     /// Visible output, other than sound and pictures.
+    #[n(3)]
     pub output: u64,
     /// Reasoning output.
+    #[n(4)]
     pub reasoning: u64,
     /// Input written to the provider's cache for an hour.
     #[serde(default, skip_serializing_if = "none")]
+    #[n(5)]
     pub cache_write_1h: u64,
     /// Uncached input that is sound.
     #[serde(default, skip_serializing_if = "none")]
+    #[n(6)]
     pub input_audio: u64,
     /// Sound read from the provider's cache.
     #[serde(default, skip_serializing_if = "none")]
+    #[n(7)]
     pub cached_audio: u64,
     /// Output that is sound.
     #[serde(default, skip_serializing_if = "none")]
+    #[n(8)]
     pub output_audio: u64,
     /// Uncached input that is pictures.
     #[serde(default, skip_serializing_if = "none")]
+    #[n(9)]
     pub input_image: u64,
     /// Pictures read from the provider's cache.
     #[serde(default, skip_serializing_if = "none")]
+    #[n(10)]
     pub cached_image: u64,
     /// Output that is pictures.
     #[serde(default, skip_serializing_if = "none")]
+    #[n(11)]
     pub output_image: u64,
 }
 

@@ -13,12 +13,11 @@ use llm::dialect::Dialect;
 use llm::stream::meter::UsageVerdict;
 use llm::stream::sse::Event;
 use llm::usage::{Buckets, Usage, UsageSource as Told};
-use policy::decision::ResolvedTarget;
-use policy::event::{AttemptRecord, Charge, EventKind, Named, Priced, UsageEvent, UsageSource};
+use policy::decision::{ResolvedTarget, Trace};
+use policy::event::{AttemptRecord, Charge, EventKind, Named, Priced, TraceRecord, UsageEvent, UsageSource};
 use policy::facts::{RequestFacts, Surface, Tags};
 use policy::money::NanoUsd;
 use policy::price::TokenBuckets;
-use serde_json::value::RawValue;
 
 use crate::enforce::Admission;
 use crate::exchange::attempts::First;
@@ -110,7 +109,7 @@ impl<'c> Booking<'c> {
             ab_variant: None,
             attempts: Vec::new(),
             charges: Vec::new(),
-            trace: Box::default(),
+            trace: TraceRecord::default(),
         };
         let traced = context.otlp.as_ref().map(|_| Box::default());
         Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }
@@ -277,13 +276,13 @@ impl<'c> Booking<'c> {
     }
 
     /// The answer is out: the event gets its final form.
-    pub(crate) fn close(mut self, status: u16, error_code: Option<&str>, trace: Box<RawValue>) {
+    pub(crate) fn close(mut self, status: u16, error_code: Option<&str>, trace: &Trace) {
         let event = &mut self.event;
         event.kind = if event.attempts.is_empty() { EventKind::Refused } else { EventKind::Settled };
         event.status = status;
         event.error_code = error_code.map(Arc::from);
         event.latency_us = micros(crate::clock::instant().saturating_duration_since(self.started));
-        event.trace = trace;
+        event.trace = TraceRecord::of(trace);
         self.context.spool.close(&self.event);
         if let (Some(otlp), Some(traced), Some(position)) = (&self.context.otlp, self.traced, self.position) {
             otlp.record(Box::new(Finished { event: self.event, position, traced }));

@@ -94,24 +94,23 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
     flight.end(AttemptEnd { outcome: "ok", status, took, consumed });
     let said = say_again(&flight, back, body);
     let Flight { outgoing, trace, mut booking, last, .. } = *flight;
-    let trace = trace.to_json();
     let Some(body) = said else {
         // It was generated and is paid for; the caller gets to know why it is not there.
         let refusal = Refusal::of(&Failure::Unreadable { target: last }, crate::clock::now()).said_in(outgoing.head.dialect);
         let sent = refuse(session, outgoing.request_id, &refusal).await;
-        booking.close(sent.unwrap_or(499), Some(refusal.code()), trace);
+        booking.close(sent.unwrap_or(499), Some(refusal.code()), &trace);
         return sent;
     };
     head.cost(booking.cost());
     let body = match outgoing.head.extensions.trace {
-        true => add_member(&body, "mlx:trace", trace.get().as_bytes()).unwrap_or(body),
+        true => add_member(&body, "mlx:trace", trace.to_json().get().as_bytes()).unwrap_or(body),
         false => body,
     };
     booking.first_byte();
     let content_type = if back == WayBack::Same { content_type } else { None };
     let sent = head.send(session, content_type.unwrap_or_else(json), body).await;
     let gone = sent.is_err().then_some("client_closed_request");
-    booking.close(sent.unwrap_or(499), gone, trace);
+    booking.close(sent.unwrap_or(499), gone, &trace);
     sent
 }
 
@@ -174,7 +173,7 @@ pub(crate) async fn pass_refusal(
     };
     booking.first_byte();
     let sent = head.send(session, json(), body).await;
-    booking.close(if sent.is_ok() { status } else { 499 }, Some("upstream_refused"), trace.to_json());
+    booking.close(if sent.is_ok() { status } else { 499 }, Some("upstream_refused"), &trace);
     sent
 }
 

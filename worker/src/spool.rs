@@ -131,7 +131,7 @@ impl Spool {
         let largest = found
             .unclosed
             .iter()
-            .map(|(id, json)| record::record_size(id.len().saturating_add(json.len()).saturating_add(1)))
+            .map(|(id, event)| record::record_size(id.len().saturating_add(event.len()).saturating_add(1)))
             .sum::<usize>();
         let size = segment_size(&config).max(largest.saturating_add(segment_size(&config)));
         let first = Arc::new(Segment::create(segment_path(dir, number), number, size).map_err(unusable)?);
@@ -139,8 +139,8 @@ impl Spool {
         let old_bytes: u64 = found.segments.iter().map(|old| old.bytes).sum();
         figures.bytes.store(old_bytes.saturating_add(first.size() as u64), Ordering::Relaxed);
         let mut bytes = Vec::new();
-        for (id, json) in &found.unclosed {
-            record::encode_raw(&mut bytes, Kind::Close, id, json);
+        for (id, event) in &found.unclosed {
+            record::encode_raw(&mut bytes, Kind::Close, id, event);
             first.append(&bytes);
             figures.unknown_outcomes.fetch_add(1, Ordering::Relaxed);
         }
@@ -235,7 +235,7 @@ impl Spool {
 
     fn write(&self, kind: Kind, event: &UsageEvent) -> io::Result<()> {
         RECORD.with_borrow_mut(|bytes| {
-            record::encode(bytes, kind, event)?;
+            record::encode(bytes, kind, event);
             self.append(bytes).map(drop)
         })
     }

@@ -201,7 +201,7 @@ impl From<&UsageEvent> for RequestLogView {
             conversation_id: event.conversation_id.as_ref().map(ToString::to_string),
             attempts: json(serde_json::to_value(&event.attempts)),
             ab_variant: event.ab_variant.as_ref().map(ToString::to_string),
-            trace: serde_json::from_str(event.trace.get()).ok(),
+            trace: Some(event.trace.to_json()),
             price_version: Some(event.price_version.to_string()).filter(|version| !version.is_empty()),
             worker_id: event.worker_id.to_string(),
             bundle_revision: count(event.bundle_revision),

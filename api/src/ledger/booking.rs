@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::{lease, organization};
-use policy::event::{EventKind, UsageEvent};
-use policy::link::{Booked, RefusedEvent};
+use policy::event::{EventKind, NoEvent, UsageEvent};
+use policy::link::{Booked, RefusedEvent, events_in};
 use policy::money::NanoUsd;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
@@ -37,13 +37,13 @@ pub enum BookError {
 }
 
 impl Ledger {
-    /// Books newline-separated events.
+    /// Books a batch of events.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn book(&self, lines: &[u8]) -> Result<Booked, BookError> {
+    pub async fn book(&self, batch: &[u8]) -> Result<Booked, BookError> {
         let mut outcome = Booked { booked: 0, repeated: 0, refused: Vec::new() };
-        let mut events = self.readable(lines, &mut outcome).await?;
+        let mut events = self.readable(batch, &mut outcome).await?;
         // A fixed order, so that two batches with common events wait for each other instead of for ever.
         events.sort_by(|one, other| one.id.cmp(&other.id));
         let received = events.len();
@@ -58,20 +58,17 @@ impl Ledger {
             outcome.repeated = outcome.repeated.saturating_add(count(size.saturating_sub(booked.len())));
             self.feed.send(booked);
         }
-        outcome.refused.sort_by_key(|refused| refused.line);
+        outcome.refused.sort_by_key(|refused| refused.place);
         Ok(outcome)
     }
 
     /// Events that can be read and whose organization exists; the others are refused.
-    async fn readable(&self, lines: &[u8], outcome: &mut Booked) -> Result<Vec<UsageEvent>, DbErr> {
+    async fn readable(&self, batch: &[u8], outcome: &mut Booked) -> Result<Vec<UsageEvent>, DbErr> {
         let mut read = Vec::new();
-        for (number, line) in lines.split(|byte| *byte == b'\n').enumerate() {
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            match serde_json::from_slice::<UsageEvent>(line) {
-                Ok(event) => read.push((count(number), event)),
-                Err(error) => outcome.refused.push(RefusedEvent { line: count(number), reason: format!("not a usage event: {error}") }),
+        for (place, written) in events_in(batch).enumerate() {
+            match written.map_err(NoEvent::from).and_then(UsageEvent::read) {
+                Ok(event) => read.push((count(place), event)),
+                Err(error) => outcome.refused.push(RefusedEvent { place: count(place), reason: error.to_string() }),
             }
         }
         let wanted: HashSet<String> = read.iter().map(|(_, event)| event.org_id.to_string()).collect();
@@ -87,11 +84,11 @@ impl Ledger {
             known.extend(found);
         }
         let mut events = Vec::with_capacity(read.len());
-        for (line, event) in read {
+        for (place, event) in read {
             if known.contains(event.org_id.as_ref()) {
                 events.push(event);
             } else {
-                outcome.refused.push(RefusedEvent { line, reason: format!("organization `{}` does not exist", event.org_id) });
+                outcome.refused.push(RefusedEvent { place, reason: format!("organization `{}` does not exist", event.org_id) });
             }
         }
         Ok(events)

@@ -28,8 +28,8 @@ pub(super) async fn leases(State(state): State<LinkState>, Json(call): Json<Leas
     Ok(Json(state.ledger.lease(&call).await?))
 }
 
-pub(super) async fn events(State(state): State<LinkState>, lines: Bytes) -> Result<Json<Booked>, LinkFailure> {
-    let booked = state.ledger.book(&lines).await?;
+pub(super) async fn events(State(state): State<LinkState>, batch: Bytes) -> Result<Json<Booked>, LinkFailure> {
+    let booked = state.ledger.book(&batch).await?;
     if !booked.refused.is_empty() {
         let reason = booked.refused.first().map_or("", |refused| refused.reason.as_str());
         tracing::warn!(events.refused = booked.refused.len(), first.reason = reason, "usage events were refused");

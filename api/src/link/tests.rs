@@ -197,9 +197,9 @@ async fn fresh_publisher(world: &World) -> Publisher {
 }
 
 #[tokio::test]
-async fn events_are_booked_line_by_line() {
+async fn events_are_booked_one_by_one() {
     let world = World::new().await;
-    let (status, body) = world.send("POST", "events", &world.token, b"{}\n".to_vec()).await;
+    let (status, body) = world.send("POST", "events", &world.token, policy::link::write_batch(&[b"{}"])).await;
     assert_eq!(status, StatusCode::OK);
     let booked: Booked = serde_json::from_slice(&body).unwrap();
     assert_eq!((booked.booked, booked.refused.len()), (0, 1));

@@ -178,7 +178,7 @@ impl<'c> Exchange<'c> {
                 // Dropping the walk has cancelled the provider's work; what it read until then may be billed.
                 flight.end_estimated("cancelled", 0);
                 let Flight { booking, trace, .. } = *flight;
-                booking.close(499, Some("client_closed_request"), trace.to_json());
+                booking.close(499, Some("client_closed_request"), &trace);
                 Err(crate::respond::head::CallerGone)
             }
             Err(Failure::UpstreamStatus { status, reply: Some(reply), .. }) => {
@@ -198,7 +198,7 @@ impl<'c> Exchange<'c> {
             trace.push(TraceStep::Denied { code: refusal.code(), message: refusal.message().to_owned() });
         }
         let sent = refuse(session, &self.arrival.request_id, &refusal).await;
-        booking.close(refusal.status, Some(refusal.code()), trace.to_json());
+        booking.close(refusal.status, Some(refusal.code()), &trace);
         if matches!(failure, Failure::Read(_)) {
             body::linger(session).await;
         }

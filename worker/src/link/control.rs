@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use policy::bundle::Envelope;
-use policy::link::{Ack, Booked, Enrol, Enrolled, Feed, FeedQuery, Heartbeat, HeartbeatReply, LeaseCall, LeaseReply};
+use policy::link::{Ack, BATCH_TYPE, Booked, Enrol, Enrolled, Feed, FeedQuery, Heartbeat, HeartbeatReply, LeaseCall, LeaseReply};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -124,7 +124,7 @@ impl ControlPlane for Control {
 
     async fn ship(&self, events: Bytes) -> Result<Booked, LinkError> {
         let call = "events";
-        let request = self.request(Method::POST, call, call, SHIP_TIMEOUT)?.header("content-type", "application/x-ndjson").body(events);
+        let request = self.request(Method::POST, call, call, SHIP_TIMEOUT)?.header("content-type", BATCH_TYPE).body(events);
         read(call, send(call, request).await?).await
     }
 }

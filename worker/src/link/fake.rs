@@ -274,10 +274,10 @@ impl ControlPlane for FakePlane {
         self.answer("events")?;
         let mut state = self.state.lock();
         let mut booked = Booked { booked: 0, repeated: 0, refused: Vec::new() };
-        for (line, json) in events.split(|byte| *byte == b'\n').enumerate() {
-            let event: UsageEvent = serde_json::from_slice(json).unwrap();
+        for (place, written) in policy::link::events_in(&events).enumerate() {
+            let event = UsageEvent::read(written.unwrap()).unwrap();
             if state.refuse.contains(&*event.id) {
-                booked.refused.push(RefusedEvent { line: u32::try_from(line).unwrap(), reason: "no such organization".to_owned() });
+                booked.refused.push(RefusedEvent { place: u32::try_from(place).unwrap(), reason: "no such organization".to_owned() });
                 continue;
             }
             if !state.booked.insert(event.id.to_string()) {
@@ -334,6 +334,6 @@ pub(crate) fn event(id: &str) -> UsageEvent {
         ab_variant: None,
         attempts: Vec::new(),
         charges: Vec::new(),
-        trace: policy::decision::Trace::default().to_json(),
+        trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
     }
 }

@@ -28,24 +28,23 @@ pub(crate) async fn pass_decided(
     flight.booking.served_by(whole.target);
     let said = said(&flight, &whole);
     let Flight { trace, mut booking, last, .. } = *flight;
-    let trace = trace.to_json();
     let Some(body) = said else {
         let refusal = Refusal::of(&Failure::Unreadable { target: last }, crate::clock::now()).said_in(outgoing.head.dialect);
         let sent = refuse(session, outgoing.request_id, &refusal).await;
-        booking.close(sent.unwrap_or(499), Some(refusal.code()), trace);
+        booking.close(sent.unwrap_or(499), Some(refusal.code()), &trace);
         return sent;
     };
     head.cost(booking.cost());
     let streamed = outgoing.head.stream;
     let body = match outgoing.head.extensions.trace && !streamed {
-        true => add_member(&body, "mlx:trace", trace.get().as_bytes()).unwrap_or(body),
+        true => add_member(&body, "mlx:trace", trace.to_json().get().as_bytes()).unwrap_or(body),
         false => body,
     };
     booking.first_byte();
     let content_type = if streamed { HeaderValue::from_static("text/event-stream") } else { json() };
     let sent = head.send(session, content_type, body).await;
     let gone = sent.is_err().then_some("client_closed_request");
-    booking.close(sent.unwrap_or(499), gone, trace);
+    booking.close(sent.unwrap_or(499), gone, &trace);
     sent
 }
 

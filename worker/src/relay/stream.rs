@@ -90,7 +90,7 @@ pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSe
         Ending::Stalled => (status, Some("deadline_exceeded")),
         Ending::Gone => (499, Some("client_closed_request")),
     };
-    booking.close(status, code, trace.to_json());
+    booking.close(status, code, &trace);
     if ending == Ending::Gone { Err(CallerGone) } else { Ok(status) }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! word 0   body length (32 bits) | kind (8) | 0 (8) | mark (16)       written last; zero means: nothing here
 //! word 1   CRC-32 of word 0 and the body (32) | 0 (32)
-//! body     length of the id (8 bits), the id, the event as JSON; padded with zeros to whole words
+//! body     length of the id (8 bits), the id, the event as CBOR; padded with zeros to whole words
 //! ```
 //!
 //! A record counts once word 0 names its kind and the checksum agrees; anything else is a torn record, passed over by its length where that
@@ -53,7 +53,7 @@ pub(super) enum Found<'a> {
         /// Of which event.
         id: &'a str,
         /// The event.
-        json: &'a [u8],
+        event: &'a [u8],
         /// Where the next one starts.
         next: usize,
     },
@@ -88,17 +88,16 @@ pub(super) const fn record_size(body: usize) -> usize {
 }
 
 /// Writes the record of `event` into `out`, replacing what was there.
-pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, event: &UsageEvent) -> Result<(), serde_json::Error> {
+pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, event: &UsageEvent) {
     begin(out, &event.id);
-    serde_json::to_writer(&mut *out, event)?;
+    event.write(out);
     finish(out, kind);
-    Ok(())
 }
 
-/// As [`encode`], of an event that is JSON already.
-pub(super) fn encode_raw(out: &mut Vec<u8>, kind: Kind, id: &str, json: &[u8]) {
+/// As [`encode`], of an event that was written before.
+pub(super) fn encode_raw(out: &mut Vec<u8>, kind: Kind, id: &str, written: &[u8]) {
     begin(out, id);
-    out.extend_from_slice(json);
+    out.extend_from_slice(written);
     finish(out, kind);
 }
 
@@ -151,15 +150,15 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Found<'_> {
         return Found::Torn { next };
     }
     match split_body(body) {
-        Some((id, json)) => Found::Record { kind, id, json, next },
+        Some((id, event)) => Found::Record { kind, id, event, next },
         None => Found::Torn { next },
     }
 }
 
 fn split_body(body: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = body.split_first()?;
-    let (id, json) = rest.split_at_checked(usize::from(*length))?;
-    Some((std::str::from_utf8(id).ok()?, json))
+    let (id, written) = rest.split_at_checked(usize::from(*length))?;
+    Some((std::str::from_utf8(id).ok()?, written))
 }
 
 /// All whole records of a segment file that nobody writes to any more, in order, starting at `from`.
@@ -171,9 +170,9 @@ pub(super) fn records(bytes: &[u8], from: usize) -> impl Iterator<Item = (Kind, 
     std::iter::from_fn(move || {
         loop {
             match read(bytes, at) {
-                Found::Record { kind, id, json, next } => {
+                Found::Record { kind, id, event, next } => {
                     at = next;
-                    return Some((kind, id, json, next));
+                    return Some((kind, id, event, next));
                 }
                 Found::Torn { next } => at = next,
                 Found::Empty => at = next_written(bytes, at)?,
@@ -198,15 +197,15 @@ mod tests {
     fn segment(records: &[(Kind, String, Vec<u8>)]) -> Vec<u8> {
         let mut bytes = vec![0; SEGMENT_HEAD];
         let mut record = Vec::new();
-        for (kind, id, json) in records {
-            encode_raw(&mut record, *kind, id, json);
+        for (kind, id, written) in records {
+            encode_raw(&mut record, *kind, id, written);
             bytes.extend_from_slice(&record);
         }
         bytes
     }
 
     fn owned(bytes: &[u8]) -> Vec<(Kind, String, Vec<u8>)> {
-        records(bytes, 0).map(|(kind, id, json, _)| (kind, id.to_owned(), json.to_vec())).collect()
+        records(bytes, 0).map(|(kind, id, written, _)| (kind, id.to_owned(), written.to_vec())).collect()
     }
 
     fn some_records() -> impl Strategy<Value = Vec<(Kind, String, Vec<u8>)>> {

@@ -41,11 +41,11 @@ pub(super) fn scan(dir: &Path) -> io::Result<Left> {
             std::fs::remove_file(&path)?;
             continue;
         };
-        for (kind, id, json, _) in record::records(&bytes, 0) {
+        for (kind, id, event, _) in record::records(&bytes, 0) {
             match kind {
                 Kind::Open | Kind::Reopen => {
                     order = order.saturating_add(1);
-                    open.insert(id.to_owned(), (order, json.to_vec()));
+                    open.insert(id.to_owned(), (order, event.to_vec()));
                 }
                 Kind::Close => drop(open.remove(id)),
                 Kind::Claimed | Kind::End => {}
@@ -53,9 +53,9 @@ pub(super) fn scan(dir: &Path) -> io::Result<Left> {
         }
         segments.push(OldSegment { number, path, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), acknowledged });
     }
-    let mut unclosed: Vec<(usize, String, Vec<u8>)> = open.into_iter().map(|(id, (order, json))| (order, id, json)).collect();
+    let mut unclosed: Vec<(usize, String, Vec<u8>)> = open.into_iter().map(|(id, (order, event))| (order, id, event)).collect();
     unclosed.sort_unstable_by_key(|(order, ..)| *order);
-    let unclosed = unclosed.into_iter().map(|(_, id, json)| (id, json)).collect();
+    let unclosed = unclosed.into_iter().map(|(_, id, event)| (id, event)).collect();
     Ok(Left { segments, unclosed, next_number })
 }
 

@@ -18,7 +18,7 @@ use memmap2::{Advice, MmapRaw};
 
 use super::record::{self, Kind, RECORD_HEAD, SEGMENT_HEAD, WORD};
 
-const MAGIC: u64 = u64::from_le_bytes(*b"MLXSPL01");
+const MAGIC: u64 = u64::from_le_bytes(*b"MLXSPL02");
 /// Word of the segment's head that holds how far it was acknowledged.
 const ACKNOWLEDGED_WORD: usize = 2;
 /// The same as an offset in the file.

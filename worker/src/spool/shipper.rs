@@ -71,28 +71,28 @@ struct OpenExchange {
 /// One step through a segment.
 enum Step {
     /// A whole record.
-    Record { kind: Kind, id: String, json: Bytes, at: usize },
+    Record { kind: Kind, id: String, event: Bytes, at: usize },
     /// Nothing more yet.
     Pending,
     /// Nothing more ever.
     End,
 }
 
-/// Events on their way, as lines.
+/// Events on their way, as they were written.
 #[derive(Default)]
 struct Batch {
-    lines: Vec<Bytes>,
+    events: Vec<Bytes>,
     bytes: usize,
 }
 
 impl Batch {
-    fn push(&mut self, line: Bytes) {
-        self.bytes = self.bytes.saturating_add(line.len());
-        self.lines.push(line);
+    fn push(&mut self, event: Bytes) {
+        self.bytes = self.bytes.saturating_add(event.len());
+        self.events.push(event);
     }
 
     fn is_full(&self, spool: &Spool) -> bool {
-        self.lines.len() >= spool.config.batch_events || self.bytes >= BATCH_BYTES
+        self.events.len() >= spool.config.batch_events || self.bytes >= BATCH_BYTES
     }
 }
 
@@ -110,8 +110,8 @@ impl Shipper {
     /// Ships until `stop`, then the rest for a while.
     pub(super) async fn run(&mut self, spool: &Arc<Spool>, link: &dyn ControlPlane, stop: &CancellationToken) {
         loop {
-            let lines = self.gather(spool, stop).await;
-            if lines.is_empty() {
+            let events = self.gather(spool, stop).await;
+            if events.is_empty() {
                 if stop.is_cancelled() {
                     return;
                 }
@@ -120,21 +120,21 @@ impl Shipper {
                 continue;
             }
             tokio::select! {
-                () = deliver(spool, link, &lines) => self.settle_books(spool),
-                () = stop.cancelled() => return self.finish(spool, link, lines).await,
+                () = deliver(spool, link, &events) => self.settle_books(spool),
+                () = stop.cancelled() => return self.finish(spool, link, events).await,
             }
         }
     }
 
     /// The last batches; gives up when the control plane does not take them.
-    async fn finish(&mut self, spool: &Arc<Spool>, link: &dyn ControlPlane, mut lines: Vec<Bytes>) {
+    async fn finish(&mut self, spool: &Arc<Spool>, link: &dyn ControlPlane, mut events: Vec<Bytes>) {
         let rest = async {
-            while !lines.is_empty() {
-                deliver(spool, link, &lines).await;
+            while !events.is_empty() {
+                deliver(spool, link, &events).await;
                 self.settle_books(spool);
                 let mut batch = Batch::default();
                 self.read_into(spool, &mut batch).await;
-                lines = batch.lines;
+                events = batch.events;
             }
         };
         if tokio::time::timeout(LAST_CALL, rest).await.is_err() {
@@ -148,16 +148,16 @@ impl Shipper {
         // Before reading, so that whatever is appended after the read wakes the wait that may follow.
         spool.idle.store(true, Ordering::SeqCst);
         self.read_into(spool, &mut batch).await;
-        if !batch.lines.is_empty() && !batch.is_full(spool) {
+        if !batch.events.is_empty() && !batch.is_full(spool) {
             tokio::select! {
                 () = tokio::time::sleep(spool.config.batch_wait) => {}
                 () = stop.cancelled() => {}
             }
             self.read_into(spool, &mut batch).await;
         }
-        spool.idle.store(batch.lines.is_empty(), Ordering::SeqCst);
-        spool.figures.waiting.store(batch.lines.len() as u64, Ordering::Relaxed);
-        batch.lines
+        spool.idle.store(batch.events.is_empty(), Ordering::SeqCst);
+        spool.figures.waiting.store(batch.events.len() as u64, Ordering::Relaxed);
+        batch.events
     }
 
     /// Reads on until the batch is full or nothing more is there.
@@ -171,8 +171,8 @@ impl Shipper {
                     return;
                 }
                 match segment.step() {
-                    Step::Record { kind: Kind::Close, id, json, .. } => {
-                        batch.push(json);
+                    Step::Record { kind: Kind::Close, id, event, .. } => {
+                        batch.push(event);
                         if let Some(exchange) = self.open.remove(&id) {
                             // Its beginning may be in this very segment.
                             segment.forget_if(exchange.at.0);
@@ -260,8 +260,8 @@ impl Shipper {
             let here = self.open.iter_mut().filter(|(_, exchange)| exchange.at.0 == segment.number && !exchange.copied);
             for (id, exchange) in here {
                 let Live::Record(bytes, _) = live.read(exchange.at.1) else { continue };
-                let Found::Record { json, .. } = record::read(&bytes, 0) else { continue };
-                record::encode_raw(&mut record, Kind::Reopen, id, json);
+                let Found::Record { event, .. } = record::read(&bytes, 0) else { continue };
+                record::encode_raw(&mut record, Kind::Reopen, id, event);
                 match spool.append(&record) {
                     Ok(_) => exchange.copied = true,
                     Err(error) => tracing::error!(event.id = %id, error = %error, "running exchange can't be journaled again"),
@@ -343,9 +343,9 @@ impl Tracked {
         match &self.source {
             Source::Old(bytes) => {
                 let Some(bytes) = bytes else { return Step::Pending };
-                let Some((kind, id, json, next)) = record::records(bytes, at).next() else { return Step::End };
+                let Some((kind, id, event, next)) = record::records(bytes, at).next() else { return Step::End };
                 self.read = next;
-                Step::Record { kind, id: id.to_owned(), json: bytes.slice_ref(json), at }
+                Step::Record { kind, id: id.to_owned(), event: bytes.slice_ref(event), at }
             }
             Source::Live(segment) => match segment.read(at) {
                 Live::Pending => Step::Pending,
@@ -354,10 +354,12 @@ impl Tracked {
                     self.read = next;
                     let bytes = Bytes::from(bytes);
                     match record::read(&bytes, 0) {
-                        Found::Record { kind, id, json, .. } => Step::Record { kind, id: id.to_owned(), json: bytes.slice_ref(json), at },
+                        Found::Record { kind, id, event, .. } => {
+                            Step::Record { kind, id: id.to_owned(), event: bytes.slice_ref(event), at }
+                        }
                         // Published records are whole; were one not, it would be passed over like a torn one.
                         Found::Torn { .. } | Found::Empty | Found::End => {
-                            Step::Record { kind: Kind::Claimed, id: String::new(), json: Bytes::new(), at }
+                            Step::Record { kind: Kind::Claimed, id: String::new(), event: Bytes::new(), at }
                         }
                     }
                 }

@@ -215,7 +215,7 @@ fn span(
 mod tests {
     use std::sync::Arc;
 
-    use policy::event::{EventKind, Named, UsageSource};
+    use policy::event::{EventKind, Named, TraceRecord, UsageSource};
     use policy::facts::Tags;
     use policy::money::NanoUsd;
 
@@ -264,7 +264,7 @@ mod tests {
             ab_variant: None,
             attempts: vec![attempt("status", 503, 1_000), attempt("ok", 200, 3_000)],
             charges: Vec::new(),
-            trace: Box::default(),
+            trace: TraceRecord::default(),
         };
         let traced = |span, after| TracedAttempt {
             span,

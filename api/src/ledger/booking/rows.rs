@@ -137,7 +137,7 @@ pub(super) fn log_values(event: &UsageEvent) -> [Value; 34] {
         tokens(folded.reasoning),
         optional(event.trace_id.as_deref()),
         optional(event.conversation_id.as_deref()),
-        without_nul(event.trace.get()).into(),
+        without_nul(&event.trace.to_json().to_string()).into(),
         optional(Some(&*event.price_version).filter(|version| !version.is_empty())),
         rates(event),
         json(&event.attempts),

@@ -6,7 +6,7 @@ use policy::event::UsageEvent;
 use policy::link::{LeaseCall, LeaseWant};
 use tokio::task::JoinSet;
 
-use super::world::{World, charge, event, lines, month, usd};
+use super::world::{World, batch, charge, event, month, usd};
 
 /// Batches that share events and accounts in opposite orders, while leases are granted on the same accounts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -31,7 +31,7 @@ async fn concurrent_batches_and_leases_neither_deadlock_nor_book_twice() {
                 parts.reverse();
             }
             for part in parts {
-                booked += world.ledger.book(&lines(part)).await.unwrap().booked;
+                booked += world.ledger.book(&batch(part)).await.unwrap().booked;
             }
             booked
         });

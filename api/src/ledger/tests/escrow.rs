@@ -3,7 +3,7 @@
 use entity::lease;
 use policy::money::NanoUsd;
 
-use super::world::{World, charge, event, lines, month, report, usd};
+use super::world::{World, batch, charge, event, month, report, usd};
 use crate::ledger::LeaseError;
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_worker_that_is_back_frees_its_old_lease_once_its_events_are_in() {
     assert_eq!(world.lease("wrk_1", 2, &period, usd(30), usd(0)).await.granted, usd(0));
     world.beat("wrk_1", 2, false, vec![]).await;
     assert_eq!(world.sums().await, (usd(0), usd(80)));
-    world.ledger.book(&lines([&event("evt_1", usd(7), vec![charge(&period, &old.lease_id, usd(7))])])).await.unwrap();
+    world.ledger.book(&batch([&event("evt_1", usd(7), vec![charge(&period, &old.lease_id, usd(7))])])).await.unwrap();
     world.beat("wrk_1", 2, true, vec![]).await;
     assert_eq!(world.sums().await, (usd(7), usd(0)));
     assert_eq!(world.lease("wrk_1", 2, &period, usd(93), usd(0)).await.granted, usd(93));
@@ -106,7 +106,7 @@ async fn a_lease_is_closed_only_when_nothing_of_it_is_on_its_way() {
     let early = world.beat("wrk_1", 1, true, vec![report(&period, &status.lease_id, usd(0), usd(50), true)]).await;
     assert_eq!((early[0].granted, &*early[0].lease_id), (usd(10), &*status.lease_id));
     assert_eq!(world.sums().await, (usd(0), usd(10)));
-    world.ledger.book(&lines([&event("evt_1", usd(10), vec![charge(&period, &status.lease_id, usd(10))])])).await.unwrap();
+    world.ledger.book(&batch([&event("evt_1", usd(10), vec![charge(&period, &status.lease_id, usd(10))])])).await.unwrap();
     let closed = world.beat("wrk_1", 1, true, vec![report(&period, &status.lease_id, usd(0), usd(0), true)]).await;
     assert_eq!(&*closed[0].lease_id, "");
     assert_eq!(world.sums().await, (usd(10), usd(0)));
@@ -130,7 +130,7 @@ async fn a_budget_shows_what_is_settled_reserved_and_leased() {
     world.enrol("wrk_1", 1).await;
     let period = month("bud_1", "");
     let status = world.lease("wrk_1", 1, &period, usd(60), usd(0)).await;
-    world.ledger.book(&lines([&event("evt_1", usd(10), vec![charge(&period, &status.lease_id, usd(10))])])).await.unwrap();
+    world.ledger.book(&batch([&event("evt_1", usd(10), vec![charge(&period, &status.lease_id, usd(10))])])).await.unwrap();
     world.beat("wrk_1", 1, true, vec![report(&period, &status.lease_id, usd(20), usd(0), false)]).await;
     let budgets = <entity::budget::Entity as sea_orm::EntityTrait>::find().all(world.test.database.read()).await.unwrap();
     let shown = world.ledger.budget_statuses(&budgets).await.unwrap().remove("bud_1").unwrap();

@@ -5,7 +5,7 @@ use policy::event::UsageEvent;
 use policy::money::NanoUsd;
 use proptest::prelude::*;
 
-use super::world::{World, charge, event, lines, month, report, usd};
+use super::world::{World, batch, charge, event, month, report, usd};
 
 const CAP: i64 = 1000;
 const WORKERS: usize = 3;
@@ -148,7 +148,7 @@ impl Game {
     async fn ship(&mut self, worker: usize, twice: bool) {
         let events = std::mem::take(&mut self.players[worker].unshipped);
         for _ in 0..=usize::from(twice) {
-            self.world.ledger.book(&lines(&events)).await.unwrap();
+            self.world.ledger.book(&batch(&events)).await.unwrap();
         }
         self.shipped = self.shipped.saturating_add(events.iter().map(|event| event.cost).sum());
         self.players[worker].recovered = true;

@@ -166,11 +166,16 @@ pub(super) fn event(id: &str, cost: NanoUsd, charges: Vec<Charge>) -> UsageEvent
         ab_variant: None,
         attempts: vec![],
         charges,
-        trace: serde_json::value::to_raw_value(&serde_json::json!({"steps": []})).unwrap(),
+        trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
     }
 }
 
-pub(super) fn lines<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<u8> {
-    let lines: Vec<String> = events.into_iter().map(|event| serde_json::to_string(event).unwrap()).collect();
-    lines.join("\n").into_bytes()
+pub(super) fn batch<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<u8> {
+    policy::link::write_batch(&events.into_iter().map(written).collect::<Vec<_>>())
+}
+
+pub(super) fn written(event: &UsageEvent) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    event.write(&mut bytes);
+    bytes
 }

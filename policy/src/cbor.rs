@@ -1,0 +1,67 @@
+//! How shared strings and times are written in CBOR, for `#[cbor(with = …)]`: what the codec does not know by itself.
+//!
+//! A time is whole nanoseconds since 1970, which ends in the year 2262. Leaves out: which fields there are (`event`).
+
+/// A shared string.
+pub(crate) mod text {
+    use std::sync::Arc;
+
+    use minicbor::decode::{Decoder, Error};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+
+    pub(crate) fn encode<C, W: Write>(value: &Arc<str>, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        e.str(value).map(drop)
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Arc<str>, Error> {
+        d.str().map(Arc::from)
+    }
+}
+
+/// A shared string that may be absent.
+pub(crate) mod optional_text {
+    use std::sync::Arc;
+
+    use minicbor::data::Type;
+    use minicbor::decode::{Decoder, Error};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+
+    pub(crate) fn encode<C, W: Write>(value: &Option<Arc<str>>, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        match value {
+            Some(text) => e.str(text).map(drop),
+            None => e.null().map(drop),
+        }
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Option<Arc<str>>, Error> {
+        match d.datatype()? {
+            Type::Null => d.skip().map(|()| None),
+            _ => d.str().map(|text| Some(Arc::from(text))),
+        }
+    }
+
+    pub(crate) fn is_nil(value: &Option<Arc<str>>) -> bool {
+        value.is_none()
+    }
+
+    /// What a message of a version without the field means.
+    pub(crate) fn nil() -> Option<Option<Arc<str>>> {
+        Some(None)
+    }
+}
+
+/// A time.
+pub(crate) mod time {
+    use chrono::{DateTime, Utc};
+    use minicbor::decode::{Decoder, Error};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+
+    pub(crate) fn encode<C, W: Write>(value: &DateTime<Utc>, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        let limit = if value.timestamp() < 0 { i64::MIN } else { i64::MAX };
+        e.i64(value.timestamp_nanos_opt().unwrap_or(limit)).map(drop)
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<DateTime<Utc>, Error> {
+        d.i64().map(DateTime::from_timestamp_nanos)
+    }
+}
