@@ -47,6 +47,13 @@ pub(crate) enum AuthnError {
     Database(#[from] DbErr),
 }
 
+impl AuthnError {
+    /// Whether the key may have been a guess.
+    pub(crate) const fn is_guess(&self) -> bool {
+        matches!(self, Self::Unknown | Self::Revoked | Self::Expired)
+    }
+}
+
 /// Recognises who presents `token`.
 ///
 /// # Errors

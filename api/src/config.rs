@@ -17,7 +17,7 @@ use policy::redis::RedisAddress;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-pub use options::{ApiOptions, ConfigError};
+pub use options::{ApiOptions, ConfigError, said_plainly};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -85,6 +85,19 @@ pub struct HttpConfig {
     /// How many proxies in front add to `X-Forwarded-For`; the caller's address is taken that many entries from its end. Default 0: the
     /// address of the connection.
     pub trusted_proxies: usize,
+    /// How often it may be called.
+    pub rate: RateConfig,
+}
+
+/// How often it may be called; 0 is no limit. Each control plane counts for itself.
+#[derive(Debug, Clone, Copy)]
+pub struct RateConfig {
+    /// Requests a minute with one management key. Default 6,000.
+    pub key_per_minute: u32,
+    /// So many of them at once. Default 1,000.
+    pub key_burst: u32,
+    /// Keys that nobody has, from one address in a minute. Default 120.
+    pub failures_per_minute: u32,
 }
 
 /// What it says about itself.
@@ -111,6 +124,7 @@ impl Config {
                 body_bytes: 16 << 20,
                 request_timeout: Duration::from_secs(60),
                 trusted_proxies: 0,
+                rate: RateConfig { key_per_minute: 6000, key_burst: 1000, failures_per_minute: 120 },
             },
             telemetry: TelemetryConfig {
                 log_format: LogFormat::Text,

@@ -15,7 +15,7 @@ use crate::bootstrap::{BootstrapError, Credentials};
 use crate::clock::Clock;
 use crate::config::{Config, SecretsConfig};
 use crate::database::{Database, DatabaseError};
-use crate::http::HttpState;
+use crate::http::{FORGET, HttpState, RateLimits};
 use crate::jobs::{self, Supervisor};
 use crate::ledger::{Feed, LeaseLimits, Ledger};
 use crate::link::LinkState;
@@ -75,6 +75,7 @@ pub struct ControlPlane {
     config: Config,
     state: AppState,
     metrics: Arc<Metrics>,
+    rate: Arc<RateLimits>,
     supervisor: Supervisor,
 }
 
@@ -116,7 +117,8 @@ impl ControlPlane {
             ledger: Arc::new(ledger),
             feed,
         };
-        Ok(Self { config, state, metrics: Arc::new(Metrics::new()?), supervisor: Supervisor::new() })
+        let rate = Arc::new(RateLimits::new(config.http.rate));
+        Ok(Self { config, state, metrics: Arc::new(Metrics::new()?), rate, supervisor: Supervisor::new() })
     }
 
     /// On a first start makes organization `default` with an owner, keys and, unless configured otherwise, the demo project. `keep` gets the
@@ -150,6 +152,7 @@ impl ControlPlane {
             schema: graphql::build(),
             metrics: Arc::clone(&self.metrics),
             config: Arc::new(self.config.http.clone()),
+            rate: Arc::clone(&self.rate),
         };
         let AppState { database, clock, secrets, publisher, matrix: _, ledger, feed: _ } = self.state.clone();
         http::router(state, LinkState { database, clock, secrets, publisher, ledger, stopping: self.supervisor.stopping() })
@@ -161,6 +164,14 @@ impl ControlPlane {
             let registry = self.metrics.registry().clone();
             self.supervisor.spawn("metrics", move |stop| points::export(registry.clone(), endpoint.clone(), stop));
         }
+    }
+
+    fn forget_rates(&self) {
+        let rate = Arc::clone(&self.rate);
+        self.supervisor.every("rates", FORGET, move || {
+            rate.forget();
+            std::future::ready(Ok(()))
+        });
     }
 
     /// Takes the configured address.
@@ -199,6 +210,7 @@ impl Listening {
         jobs::start(supervisor, &state.database, &state.clock, &state.publisher, &state.ledger);
         publish_prices_as_they_begin(supervisor, state);
         plane.export_metrics();
+        plane.forget_rates();
         let stopping = supervisor.stopping();
         let router = plane.router().into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();

@@ -7,10 +7,12 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::OperationError;
 use crate::authn::AuthnError;
 use crate::authz::Forbidden;
+use crate::http::RateLimited;
 
 /// The codes of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Refusal {
     pub field: Option<String>,
     /// All rejections of a compiled organization: resource, name, field and message each.
     pub rejections: Vec<serde_json::Value>,
+    /// When to come back, with [`ErrorCode::RateLimited`].
+    pub retry_after: Option<Duration>,
     /// What is behind [`ErrorCode::Internal`], for the log only.
     pub cause: Option<Arc<OperationError>>,
 }
@@ -80,7 +84,7 @@ impl Refusal {
     /// A refusal with nothing but a message.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None, rejections: Vec::new(), cause: None }
+        Self { code, message: message.into(), field: None, rejections: Vec::new(), retry_after: None, cause: None }
     }
 
     /// A field that can't be used.
@@ -151,13 +155,22 @@ impl From<AuthnError> for Refusal {
     }
 }
 
+impl From<RateLimited> for Refusal {
+    fn from(limited: RateLimited) -> Self {
+        Self { retry_after: Some(limited.retry_after), ..Self::new(ErrorCode::RateLimited, limited.to_string()) }
+    }
+}
+
 impl From<Refusal> for async_graphql::Error {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { code, message, field, rejections, cause } = refusal;
+        let Refusal { code, message, field, rejections, retry_after, cause } = refusal;
         let mut extensions = async_graphql::ErrorExtensionValues::default();
         extensions.set("code", code.as_str());
         if let Some(field) = field {
             extensions.set("field", field);
+        }
+        if let Some(wait) = retry_after {
+            extensions.set("retryAfter", wait.as_secs());
         }
         if let Ok(value) = async_graphql::Value::from_json(serde_json::Value::Array(rejections))
             && !matches!(&value, async_graphql::Value::List(list) if list.is_empty())

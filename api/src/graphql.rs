@@ -9,6 +9,7 @@ mod audit_event;
 mod budget;
 mod caller;
 mod connection;
+mod counted;
 mod loaders;
 mod management_key;
 mod manifest;
@@ -29,6 +30,7 @@ mod worker;
 use async_graphql::{MergedObject, SDLExportOptions, Schema};
 
 pub(crate) use caller::Caller;
+pub(crate) use counted::Counted;
 
 use crate::error::Refusal;
 
@@ -87,6 +89,7 @@ pub(crate) fn build() -> ApiSchema {
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
         .limit_directives(MAX_DIRECTIVES)
+        .extension(counted::CountOperations)
         .finish()
 }
 

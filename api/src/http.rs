@@ -6,6 +6,7 @@
 mod arrival;
 mod graphql;
 mod operations;
+mod rate;
 mod request_id;
 mod span;
 
@@ -24,6 +25,8 @@ use crate::link::{self, LinkState};
 use crate::state::AppState;
 use crate::telemetry::Metrics;
 
+pub(crate) use rate::{FORGET, RateLimited, RateLimits};
+
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct HttpState {
@@ -31,6 +34,7 @@ pub(crate) struct HttpState {
     pub(crate) schema: ApiSchema,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) config: Arc<HttpConfig>,
+    pub(crate) rate: Arc<RateLimits>,
 }
 
 /// Every route of the control plane.

@@ -7,7 +7,7 @@ mod credentials;
 
 use std::path::{Path, PathBuf};
 
-use api::config::ApiOptions;
+use api::config::{ApiOptions, said_plainly};
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::Dict;
@@ -34,12 +34,12 @@ pub(crate) enum ConfigError {
         source: std::io::Error,
     },
     /// An unknown key, or a value of the wrong kind.
-    #[error("config file `{}` is not usable", path.display())]
+    #[error("config file `{}` is not usable: {problem}", path.display())]
     Invalid {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: Box<figment::Error>,
+        problem: String,
     },
     /// A variable that can't be read.
     #[error("environment variable `{name}` is not usable: {message}")]
@@ -74,7 +74,7 @@ impl ConfigFile {
     fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let from_variable = variable("MODELUX_CONFIG").map(PathBuf::from);
         let Some(path) = path.map(Path::to_owned).or(from_variable) else { return Ok(Self::default()) };
-        Self::parse(&read_text(&path)?).map_err(|source| ConfigError::Invalid { path, source })
+        Self::parse(&read_text(&path)?).map_err(|error| ConfigError::Invalid { path, problem: said_plainly(&error) })
     }
 
     /// The same file may hold the options of both planes; what neither of them nor this tool knows is an error.

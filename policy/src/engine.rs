@@ -17,6 +17,7 @@ mod load;
 mod order;
 mod prices;
 mod resolve;
+mod stand_in;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -175,7 +176,7 @@ impl Engine {
         if self.uses_estimate {
             deciding.facts.estimate = deciding.estimate();
         }
-        match deciding.route(&claims) {
+        match deciding.route(&claims, budgets) {
             Ok((route, downgraded_by)) => Decision::Permit(Permit { route, claims, downgraded_by, trace: deciding.trace }),
             Err((reason, message)) => Decision::Deny(denial(reason, message, deciding.trace)),
         }
@@ -186,13 +187,14 @@ impl Engine {
 type Refusal = (DenialReason, String);
 
 impl Deciding<'_> {
-    fn route(&mut self, claims: &[Claim]) -> Result<(crate::decision::Route, Option<u32>), Refusal> {
+    fn route(&mut self, claims: &[Claim], view: &dyn BudgetView) -> Result<(crate::decision::Route, Option<u32>), Refusal> {
         self.check_key()?;
         let wanted = self.entry()?;
         let downgrade = self.note_budgets(claims);
         let wanted = downgrade.map_or(wanted, |(_, config)| v1::Target::Config(config));
         let route = self.resolve_permitted(&wanted)?;
-        Ok((route, downgrade.map(|(budget, _)| budget)))
+        let (route, on_target) = self.stand_in(route, view)?;
+        Ok((route, downgrade.map(|(budget, _)| budget).or(on_target)))
     }
 
     fn check_key(&self) -> Result<(), Refusal> {

@@ -3,6 +3,7 @@
 mod contract;
 mod mutations;
 mod paging;
+mod rate;
 mod schema;
 mod statements;
 mod subscriptions;

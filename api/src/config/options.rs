@@ -56,8 +56,8 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// An unknown key, or a value of the wrong kind.
-    #[error("configuration is not usable")]
-    Invalid(#[source] Box<figment::Error>),
+    #[error("configuration is not usable: {0}")]
+    Invalid(String),
     /// Not an address of Redis.
     #[error("`redis_url` can't be used")]
     Redis(#[source] RedisAddressError),
@@ -131,6 +131,18 @@ pub struct ApiOptions {
     #[arg(long, env = "MODELUX_TRUSTED_PROXIES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<usize>,
+    /// Requests a minute with one management key; 0: no limit
+    #[arg(long, env = "MODELUX_KEY_REQUESTS_PER_MINUTE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_requests_per_minute: Option<u32>,
+    /// So many of them at once
+    #[arg(long, env = "MODELUX_KEY_REQUEST_BURST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_request_burst: Option<u32>,
+    /// Keys that nobody has, from one address in a minute; 0: no limit
+    #[arg(long, env = "MODELUX_FAILED_KEYS_PER_MINUTE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_keys_per_minute: Option<u32>,
     /// Time that running requests get on shutdown
     #[arg(long, env = "MODELUX_DRAIN_LIMIT_MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,7 +176,7 @@ impl ApiOptions {
 
     /// Flags and variables over the keys of `file`.
     fn over(self, file: &str) -> Result<Self, ConfigError> {
-        let invalid = |error: figment::Error| ConfigError::Invalid(Box::new(error));
+        let invalid = |error: figment::Error| ConfigError::Invalid(said_plainly(&error));
         let mut keys: Dict = Figment::from(Toml::string(file)).extract().map_err(invalid)?;
         keys.retain(|key, _| !WORKER_KEYS.contains(&key.as_str()));
         Figment::from(Serialized::defaults(keys)).merge(Serialized::defaults(self)).extract().map_err(invalid)
@@ -186,6 +198,9 @@ impl ApiOptions {
         set(&mut config.http.body_bytes, self.body_limit_bytes);
         set(&mut config.http.request_timeout, self.request_timeout_ms.map(Duration::from_millis));
         set(&mut config.http.trusted_proxies, self.trusted_proxies);
+        set(&mut config.http.rate.key_per_minute, self.key_requests_per_minute);
+        set(&mut config.http.rate.key_burst, self.key_request_burst);
+        set(&mut config.http.rate.failures_per_minute, self.failed_keys_per_minute);
         set(&mut config.drain_limit, self.drain_limit_ms.map(Duration::from_millis));
         set(&mut config.telemetry.log_format, self.log_format);
         set(&mut config.telemetry.log_filter, self.log_filter);
@@ -203,6 +218,11 @@ fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }
+}
+
+/// What is wrong and at which key; not where in this program the keys were put together.
+pub fn said_plainly(error: &figment::Error) -> String {
+    if error.path.is_empty() { error.kind.to_string() } else { format!("`{}`: {}", error.path.join("."), error.kind) }
 }
 
 #[cfg(test)]
@@ -223,7 +243,7 @@ mod tests {
         let Err(ConfigError::Invalid(error)) = ApiOptions::default().over("api_listne = \"x\"\n") else {
             panic!("accepted an unknown key")
         };
-        assert!(error.to_string().contains("api_listne"), "{error}");
+        assert!(error.starts_with("`api_listne`: unknown field") && !error.contains(".rs"), "{error}");
     }
 
     #[test]

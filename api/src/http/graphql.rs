@@ -3,6 +3,7 @@
 //! Who has no good key is told so before anything of the request is looked at. Multipart requests and batches are not taken.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::http::GraphiQLSource;
@@ -12,16 +13,16 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{AppendHeaders, Html, IntoResponse, Response};
 use futures::{Stream, StreamExt as _};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
 use super::{HttpState, span};
 use crate::app::OperationError;
-use crate::authn::authenticate;
+use crate::authn::{AuthnError, authenticate};
 use crate::context::Arrival;
 use crate::error::{ErrorCode, Refusal, chain};
-use crate::graphql::Caller;
+use crate::graphql::{Caller, Counted};
 
 /// A quiet stream says something this often, so that nothing between takes it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -91,6 +92,7 @@ async fn socket(state: HttpState, arrival: Arrival, protocol: GraphQLProtocol, m
             let from_payload = token_in(&payload);
             let caller = recognise(&state, from_payload.or(from_header.as_deref()), arrival).await?;
             let mut data = Data::default();
+            data.insert(Counted::new(Arc::clone(&state.rate), &caller));
             data.insert(caller);
             Ok(data)
         };
@@ -98,10 +100,16 @@ async fn socket(state: HttpState, arrival: Arrival, protocol: GraphQLProtocol, m
     })
 }
 
+/// Who calls, if it does not call too often.
 async fn recognise(state: &HttpState, token: Option<&str>, arrival: Arrival) -> Result<Caller, Refusal> {
+    let address = arrival.ip;
     let recognised = authenticate(&state.app, token, arrival).await;
     state.metrics.authentication(recognised.is_ok());
+    if recognised.as_ref().is_err_and(AuthnError::is_guess) {
+        state.rate.failed(address)?;
+    }
     let context = recognised?;
+    state.rate.take(&context.actor().id)?;
     span::name_organization(context.scope().org_id());
     Ok(Caller::new(context))
 }
@@ -144,9 +152,10 @@ fn events(responses: impl Stream<Item = GraphQlResponse> + Send + 'static) -> Ss
 /// An answer that is nothing but an error.
 fn refused(refusal: Refusal, request_id: &str) -> Response {
     let status = refusal.code.status();
+    let retry_after = refusal.retry_after.map(|wait| AppendHeaders([(header::RETRY_AFTER, wait.as_secs().to_string())]));
     let error = async_graphql::Error::from(refusal).into_server_error(async_graphql::Pos::default());
     let error = ServerError { locations: Vec::new(), ..error };
-    (status, Json(tidy(GraphQlResponse::from_errors(vec![error]), request_id))).into_response()
+    (status, retry_after, Json(tidy(GraphQlResponse::from_errors(vec![error]), request_id))).into_response()
 }
 
 /// Gives every error a code, and writes what is ours into the log. What has none was refused before any resolver: the request itself is

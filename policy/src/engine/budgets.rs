@@ -122,25 +122,25 @@ impl Engine {
 impl Deciding<'_> {
     /// Notes every applicable budget in the trace; answers the tightest one that sends the request elsewhere, and where.
     pub(super) fn note_budgets(&mut self, claims: &[Claim]) -> Option<(u32, u32)> {
-        let mut downgrade: Option<(u32, u32, usize)> = None;
+        let mut downgrade: Option<(u32, u32)> = None;
         for (position, (claim, facts)) in claims.iter().zip(self.facts.budgets).enumerate() {
-            let Some(budget) = self.engine.budget(claim.budget) else { continue };
-            let action = action_of(budget, facts.used);
-            if action == "downgrade" {
+            if let Some(config) = self.note_budget(claim.budget, facts.used) {
                 // A budget that is the most constraining decides where to; otherwise the first one that says so.
                 let tightest = self.facts.most_constraining == Some(position);
                 if downgrade.is_none() || tightest {
-                    downgrade = budget.downgrade_to.map(|config| (claim.budget, config, position));
+                    downgrade = Some((claim.budget, config));
                 }
             }
-            self.trace.push(TraceStep::Budget {
-                name: Arc::clone(&budget.name),
-                used_usd: Usd(facts.used),
-                cap_usd: Usd(budget.cap),
-                action,
-            });
         }
-        downgrade.map(|(budget, config, _)| (budget, config))
+        downgrade
+    }
+
+    /// Notes one budget in the trace; answers where it sends the request, if it does.
+    pub(super) fn note_budget(&mut self, at: u32, used: NanoUsd) -> Option<u32> {
+        let budget = self.engine.budget(at)?;
+        let action = action_of(budget, used);
+        self.trace.push(TraceStep::Budget { name: Arc::clone(&budget.name), used_usd: Usd(used), cap_usd: Usd(budget.cap), action });
+        budget.downgrade_to.filter(|_| action == "downgrade")
     }
 }
 

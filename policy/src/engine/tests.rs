@@ -1,6 +1,7 @@
 //! Decisions on whole organizations.
 
 mod strategies;
+mod target_budgets;
 
 use serde_json::{Value, json};
 

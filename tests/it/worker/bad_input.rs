@@ -128,6 +128,30 @@ async fn chunked_with_a_length_is_refused_and_the_connection_closed() {
     still_serves(&fleet, &key).await;
 }
 
+/// Behind a body whose end is not known, bytes of the caller's would be read as a request of its own.
+#[tokio::test]
+async fn what_follows_a_broken_body_is_not_read_as_a_request() {
+    let (fleet, key) = Fleet::governed().await;
+    for (path, broken) in [
+        ("/v1/chat/completions", &b"zz\r\n\r\n"[..]),
+        ("/v1/chat/completions", b"ffffffffffffffffff\r\n"),
+        ("/v1/chat/completions", b"2\r\n{}XX0\r\n\r\n"),
+        ("/nowhere", b"zz\r\n\r\n"),
+    ] {
+        let request = Request::new("POST", path).header("Authorization", &format!("Bearer {key}"));
+        let mut connection = Connection::open(fleet.worker().address()).await;
+        let head = request.head_bytes("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n");
+        connection.write(&[head, broken.to_vec()].concat()).await.expect("a request that can be written");
+        let reply = connection.reply().await.expect("an answer");
+        assert!([400, 404].contains(&reply.status()), "{}", reply.text());
+        assert_eq!(reply.header("connection").map(str::to_lowercase).as_deref(), Some("close"), "{broken:?}");
+        if connection.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {
+            assert!(connection.reply().await.is_err(), "answered behind {broken:?}");
+        }
+    }
+    still_serves(&fleet, &key).await;
+}
+
 /// Slow callers are told so, or cut off; they hold nothing.
 #[tokio::test]
 async fn slow_heads_and_slow_bodies_end_after_their_time() {

@@ -59,6 +59,30 @@ async fn a_budget_that_is_nearly_spent_downgrades() {
     assert_eq!(reply.header("x-modelux-budget-action"), Some("downgrade"));
 }
 
+/// Contract 4: a budget on a model or on a provider holds for what goes there, and for nothing else.
+#[tokio::test]
+async fn budgets_on_models_and_providers_hold_for_what_goes_there() {
+    let fleet = Fleet::start().await;
+    let mut wanted = manifest(&fleet.provider);
+    let priced = json!({"model": "other/cents", "input_usd_per_mtok": 0, "output_usd_per_mtok": 100, "max_output_tokens": 4096});
+    wanted["models"].as_array_mut().unwrap().push(priced);
+    wanted["routing_configs"] = json!([{"slug": "cheap", "strategy": "single", "model": "sim/free"}]);
+    wanted["budgets"] = json!([
+        {"name": "slide", "scope": {"model": "sim/cen*"}, "period": "total", "cap_usd": "0.01", "at_cap": {"downgrade": "@cheap"}},
+        {"name": "stop", "scope": {"provider": "other"}, "period": "total", "cap_usd": "0.01", "at_cap": "block"}]);
+    let key = fleet.enforce(&wanted).await.key("app/main");
+    fleet.provider.always("cents", Answer::of(Usage { completion: 100, ..Usage::default() }));
+    assert_eq!(fleet.chat(&key, "sim/cents").ok().await.header("x-modelux-model-used"), Some("cents"));
+    let reply = fleet.chat(&key, "sim/cents").ok().await;
+    assert_eq!(reply.header("x-modelux-model-used"), Some("free"), "the model's budget is spent");
+    assert_eq!(fleet.chat(&key, "other/cents").send().await.status(), 200, "another budget");
+    let refused = fleet.chat(&key, "other/cents").send().await;
+    assert_eq!(refused.error(402)["budget"]["name"], "stop");
+    assert_eq!(fleet.chat(&key, "sim/free").send().await.status(), 200, "another provider");
+    fleet.settled("slide", 10_000_000).await;
+    fleet.settled("stop", 10_000_000).await;
+}
+
 /// Contract 4: `warn_only` and shadow budgets let everything through.
 #[tokio::test]
 async fn a_budget_that_only_warns_lets_through() {

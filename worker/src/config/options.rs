@@ -19,7 +19,10 @@ use super::{LogFormat, WorkerConfig};
 const CONTROL_PLANE_KEYS: &[&str] = &[
     "api_listen",
     "database_url",
+    "failed_keys_per_minute",
     "graphiql",
+    "key_request_burst",
+    "key_requests_per_minute",
     "master_key",
     "master_key_file",
     "no_demo",
@@ -41,8 +44,8 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// An unknown key, or a value of the wrong kind.
-    #[error("configuration is not usable")]
-    Invalid(#[source] Box<figment::Error>),
+    #[error("configuration is not usable: {0}")]
+    Invalid(String),
     /// Something without a default was not given.
     #[error("`--{0}` is missing (or its environment variable, or its key in the config file)")]
     Missing(&'static str),
@@ -216,7 +219,7 @@ impl WorkerOptions {
 
     /// Flags and variables over the keys of `file`.
     fn over(self, file: &str) -> Result<Self, ConfigError> {
-        let invalid = |error: figment::Error| ConfigError::Invalid(Box::new(error));
+        let invalid = |error: figment::Error| ConfigError::Invalid(said_plainly(&error));
         let mut keys: Dict = Figment::from(Toml::string(file)).extract().map_err(invalid)?;
         keys.retain(|key, _| !CONTROL_PLANE_KEYS.contains(&key.as_str()));
         Figment::from(Serialized::defaults(keys)).merge(Serialized::defaults(self)).extract().map_err(invalid)
@@ -297,6 +300,11 @@ fn set_ms(slot: &mut Duration, value: Option<u64>) {
     set(slot, value.map(Duration::from_millis));
 }
 
+/// What is wrong and at which key; not where in this program the keys were put together.
+fn said_plainly(error: &figment::Error) -> String {
+    if error.path.is_empty() { error.kind.to_string() } else { format!("`{}`: {}", error.path.join("."), error.kind) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,7 +329,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
         let Err(ConfigError::Invalid(error)) = required().over("body_limit = 1\n") else { panic!("accepted an unknown key") };
-        assert!(error.to_string().contains("body_limit"), "{error}");
+        assert!(error.starts_with("`body_limit`: unknown field") && !error.contains(".rs"), "{error}");
     }
 
     #[test]

@@ -30,8 +30,16 @@ fn has_length(raw_head: &[u8]) -> bool {
     raw_head.split(|byte| *byte == b'\n').any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
-/// Reads the body.
+/// Reads the body. Where it can't be read, nobody knows where the next request begins: the connection ends with the answer.
 pub(crate) async fn read(session: &mut ServerSession, limits: &Limits) -> Result<Bytes, ReadFailure> {
+    let body = read_within(session, limits).await;
+    if body.is_err() {
+        session.set_keepalive(None);
+    }
+    body
+}
+
+async fn read_within(session: &mut ServerSession, limits: &Limits) -> Result<Bytes, ReadFailure> {
     let announced = announced_length(session);
     let limit = u64::try_from(limits.body_bytes).unwrap_or(u64::MAX);
     if announced.is_some_and(|length| length > limit) {
@@ -72,18 +80,23 @@ async fn read_all(session: &mut ServerSession, announced: Option<u64>, limit: u6
     Ok(body.freeze())
 }
 
-/// Reads away what is left of a body that was refused, for a moment, so that closing does not reset the answer on its way.
+/// Reads away what is left of a body that was refused, for a moment, so that closing does not reset the answer on its way. A connection
+/// on which some of it is left ends with the answer.
 pub(crate) async fn linger(session: &mut ServerSession) {
     let drain = async {
         let mut seen = 0_usize;
-        while let Ok(Some(piece)) = session.read_request_body().await {
-            seen = seen.saturating_add(piece.len());
-            if seen > LINGER_BYTES {
-                break;
+        while seen <= LINGER_BYTES {
+            match session.read_request_body().await {
+                Ok(Some(piece)) => seen = seen.saturating_add(piece.len()),
+                Ok(None) => return true,
+                Err(_) => return false,
             }
         }
+        false
     };
-    drop(tokio::time::timeout(std::time::Duration::from_secs(2), drain).await);
+    if !matches!(tokio::time::timeout(std::time::Duration::from_secs(2), drain).await, Ok(true)) {
+        session.set_keepalive(None);
+    }
 }
 
 #[cfg(test)]
