@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Deciding, Refusal};
+use super::{BudgetView, Deciding, Refusal};
 use crate::bundle::v1::{Member, Target};
 use crate::decision::{DenialReason, Ensemble, Route, RouteMember};
 use crate::source::Aggregation;
@@ -52,6 +52,33 @@ impl Deciding<'_> {
             return None;
         }
         Some(Route::Ensemble(Ensemble { config, aggregation, members: kept, judge, timeout_ms, quorum }))
+    }
+
+    /// Members and judge with their stand-ins, and the first budget that asked for one.
+    pub(super) fn stand_in_members(&mut self, ensemble: Ensemble, view: &dyn BudgetView) -> Result<(Route, Option<u32>), Refusal> {
+        let Ensemble { config, aggregation, members, judge, timeout_ms, quorum } = ensemble;
+        let (mut kept, mut by, mut refusal) = (Vec::with_capacity(members.len()), None, None);
+        for RouteMember { route, weight_ppm } in members {
+            match self.stand_in(route, view) {
+                Ok((route, budget)) => {
+                    by = by.or(budget);
+                    kept.push(RouteMember { route, weight_ppm });
+                }
+                Err(refused) => refusal = Some(refused),
+            }
+        }
+        let judge = match judge {
+            Some(judge) => {
+                let (route, budget) = self.stand_in(*judge, view)?;
+                by = by.or(budget);
+                Some(Box::new(route))
+            }
+            None => None,
+        };
+        if kept.len() < quorum {
+            return Err(refusal.unwrap_or_else(|| too_few(&config, kept.len(), quorum)));
+        }
+        Ok((Route::Ensemble(Ensemble { config, aggregation, members: kept, judge, timeout_ms, quorum }), by))
     }
 }
 

@@ -33,6 +33,7 @@ impl Deciding<'_> {
                     _ => Ok((Route::Fallback { attempts: kept, retry_on, total_budget_ms }, by)),
                 }
             }
+            Route::Ensemble(ensemble) => self.stand_in_members(ensemble, view),
         }
     }
 

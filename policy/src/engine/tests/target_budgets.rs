@@ -43,3 +43,15 @@ fn a_stand_in_that_the_key_may_not_use_is_refused() {
     let engine = engine(company(json!({"settings": {}, "projects": projects, "budgets": budgets})));
     assert_eq!(decide(&engine, &request("openai/gpt-4o"), "95").unwrap_err().0, "policy_denied");
 }
+
+#[test]
+fn in_an_ensemble_each_member_and_the_judge_have_their_own_stand_in() {
+    let configs = json!([
+        {"slug": "cheap", "strategy": "single", "model": "sim/sim-small"},
+        {"slug": "all", "strategy": "ensemble", "aggregation": "llm_judge", "judge": "openai/gpt-4o",
+            "members": [{"model": "openai/gpt-4o"}, {"model": "sim/sim-large"}]}]);
+    let budgets = budget(&json!({"provider": "openai"}), &json!({"downgrade": "@cheap"}));
+    let engine = engine(company(json!({"settings": {}, "routing_configs": configs, "budgets": budgets})));
+    assert_eq!(decide(&engine, &request("@all"), "0").unwrap(), ["openai/gpt-4o", "sim/sim-large", "openai/gpt-4o"]);
+    assert_eq!(decide(&engine, &request("@all"), "95").unwrap(), ["sim/sim-small", "sim/sim-large", "sim/sim-small"]);
+}
