@@ -1,6 +1,6 @@
 //! Prints the reference of the rule language, from the vocabulary that the checker itself reads: `make gen` writes it to `docs/reference/rules.md`.
 
-use policy::rule::{FUNCTIONS, VARIABLES};
+use policy::rule::{FUNCTIONS, RESPONSE_VARIABLES, VARIABLES, Variable};
 
 const HEAD: &str = "# Rules
 
@@ -19,12 +19,23 @@ and reserved. Hours and weekdays (0 = Sunday) are in the organization's time zon
 | --- | --- | --- |
 ";
 
+const ANSWERS: &str = "
+## Variables of `accept`
+
+`accept` of a `cascade` judges the answer of its step. It is the same language with these variables alone; an expression that fails accepts
+nothing.
+
+| name | type | what it is |
+| --- | --- | --- |
+";
+
 #[expect(clippy::print_stdout, reason = "printing is what this program is for")]
 fn main() {
     print!("{HEAD}");
-    for variable in VARIABLES {
-        println!("| `{}` | {} | {} |", variable.name, variable.ty, variable.doc);
-    }
+    let line = |variable: &Variable| println!("| `{}` | {} | {} |", variable.name, variable.ty, variable.doc);
+    VARIABLES.iter().for_each(line);
+    print!("{ANSWERS}");
+    RESPONSE_VARIABLES.iter().for_each(line);
     println!("\n## Functions\n\n| name | written | what it answers |\n| --- | --- | --- |");
     for function in FUNCTIONS {
         println!("| `{}` | `{}` | {} |", function.name, function.usage.replace('|', "\\|"), function.doc);

@@ -5,6 +5,7 @@
 //! what a person sees beside the line they wrote.
 
 mod budgets;
+mod cascade;
 mod ensemble;
 mod models;
 mod names;

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::money::{NanoUsd, Usd};
 use crate::price::PriceSheet;
+use crate::rule::Rule;
 use crate::source::{Aggregation, PeriodKind, RetryOn};
 
 /// Yes or no.
@@ -78,6 +79,8 @@ pub enum Route {
     },
     /// Several at once, whose answers become one.
     Ensemble(Ensemble),
+    /// One after the other until an answer will do.
+    Cascade(Cascade),
 }
 
 impl Route {
@@ -87,7 +90,7 @@ impl Route {
         match self {
             Self::Target(_) => false,
             Self::Fallback { attempts, .. } => attempts.iter().any(|attempt| attempt.route.is_judged()),
-            Self::Ensemble(_) => true,
+            Self::Ensemble(_) | Self::Cascade(_) => true,
         }
     }
 }
@@ -116,6 +119,24 @@ pub struct RouteMember {
     pub route: Route,
     /// What its answer counts, in parts per million.
     pub weight_ppm: u32,
+}
+
+/// Steps of which each is asked only where the answer before it would not do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cascade {
+    /// `@slug`
+    pub config: Arc<str>,
+    /// Never empty; whatever the last one answers will do.
+    pub steps: Vec<RouteStep>,
+}
+
+/// One step of a cascade.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteStep {
+    /// Where.
+    pub route: Route,
+    /// Whether its answer will do; absent where it always will.
+    pub accept: Option<Rule>,
 }
 
 /// One attempt of a fallback; its route may itself be a fallback.
@@ -256,6 +277,19 @@ pub struct MemberOutcome {
     pub outcome: &'static str,
 }
 
+/// What became of a step of a cascade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepOutcome {
+    /// `provider/model` that answered; absent where none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Arc<str>>,
+    /// `accepted`, `rejected`, `errored` (the expression failed, which accepts nothing), `unreadable` or `failed`.
+    pub outcome: &'static str,
+    /// Why the expression failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// One step of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
@@ -386,6 +420,13 @@ pub enum TraceStep {
         /// What decided, where it was not what the config says: `weight`, as the judge could not be asked or said nothing.
         #[serde(skip_serializing_if = "Option::is_none")]
         instead: Option<&'static str>,
+    },
+    /// A cascade came to its end.
+    Cascade {
+        /// `@slug`
+        config: Arc<str>,
+        /// Those that were asked, in order.
+        steps: Vec<StepOutcome>,
     },
     /// The request was refused.
     Denied {

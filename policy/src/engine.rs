@@ -10,6 +10,7 @@
 //! The engine denies what it does not understand: an unknown model form, a vendor it can't serve, a chain that does not end.
 
 mod budgets;
+mod cascade;
 mod draw;
 mod ensemble;
 mod entry;

@@ -36,7 +36,11 @@
 //! runs in the `cel` crate (`slow`). Both read variables through the same function, and a property test holds them equal. No other
 //! module names `cel`.
 //!
-//! Left out: expressions over a response (`accept` of a cascade), which have another vocabulary.
+//! # Answers
+//!
+//! `accept` of a cascade is the same language with [`RESPONSE_VARIABLES`] alone: such a rule knows nothing of the request, and
+//! [`Rule::accepts`] answers for one whole answer. What a model wrote as JSON has a type at run time only; what does not fit is unequal,
+//! unordered or an error, and an error never accepts.
 
 mod build;
 mod check;
@@ -46,15 +50,18 @@ mod limits;
 mod position;
 mod slow;
 mod variable;
+mod view;
 mod vocabulary;
 
 use std::fmt;
 use std::sync::Arc;
 
+use self::view::View;
 use crate::facts::Facts;
 
 pub use functions::{FUNCTIONS, Function};
-pub use vocabulary::{Kind, Type, VARIABLES, Variable};
+pub use view::ResponseFacts;
+pub use vocabulary::{Kind, RESPONSE_VARIABLES, Type, VARIABLES, Variable};
 
 /// What a rule does when it holds, which decides what an error counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +70,17 @@ pub enum RuleKind {
     Routes,
     /// It refuses the request; an error counts as true.
     Denies,
+    /// It judges an answer; an error counts as false.
+    Accepts,
+}
+
+impl RuleKind {
+    const fn vocabulary(self) -> vocabulary::Vocabulary {
+        match self {
+            Self::Routes | Self::Denies => vocabulary::Vocabulary::Request,
+            Self::Accepts => vocabulary::Vocabulary::Response,
+        }
+    }
 }
 
 /// The answer of a rule for one request.
@@ -213,9 +231,22 @@ impl Rule {
     /// Answers for one request. Bounded, and never panics.
     #[must_use]
     pub fn holds(&self, facts: &Facts<'_>) -> Verdict {
+        self.verdict(View::Request(facts))
+    }
+
+    /// Answers for one whole answer of a model. Bounded, and never panics.
+    #[must_use]
+    pub fn accepts(&self, response: &ResponseFacts) -> Verdict {
+        self.verdict(View::Response(response))
+    }
+
+    fn verdict(&self, view: View<'_>) -> Verdict {
+        if self.kind.vocabulary() != view.vocabulary() {
+            return Verdict::Errored("the expression is about something else".to_owned());
+        }
         match self.program.as_ref() {
-            Program::Fast(node) => node.verdict(facts),
-            Program::Slow(interpreted) => interpreted.verdict(facts),
+            Program::Fast(node) => node.verdict(view),
+            Program::Slow(interpreted) => interpreted.verdict(view),
         }
     }
 }

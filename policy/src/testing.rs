@@ -138,6 +138,7 @@ fn collect(route: &Route, targets: &mut Vec<String>) {
     match route {
         Route::Target(target) => targets.push(format!("{}/{}", target.provider_name, target.model)),
         Route::Fallback { attempts, .. } => attempts.iter().for_each(|attempt| collect(&attempt.route, targets)),
+        Route::Cascade(cascade) => cascade.steps.iter().for_each(|step| collect(&step.route, targets)),
         Route::Ensemble(ensemble) => {
             ensemble.members.iter().map(|member| &member.route).chain(ensemble.judge.as_deref()).for_each(|route| collect(route, targets));
         }

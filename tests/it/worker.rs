@@ -1,6 +1,7 @@
 //! The worker as its callers see it: a real process between a socket and a provider.
 
 mod bad_input;
+mod cascades;
 mod decisions;
 mod drain;
 mod ensembles;

@@ -93,7 +93,7 @@ impl<'r> Walk<'r> {
                     route = &first.route;
                 }
                 // Whoever walks has seen that nothing is judged; were it otherwise, nothing is sent.
-                Route::Ensemble(_) => return None,
+                Route::Ensemble(_) | Route::Cascade(_) => return None,
             }
         }
     }

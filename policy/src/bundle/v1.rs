@@ -205,6 +205,11 @@ pub enum Strategy {
         /// How many must have answered.
         quorum: u32,
     },
+    /// One after the other until an answer will do.
+    Cascade {
+        /// In order; every one but the last says what it accepts.
+        steps: Vec<Step>,
+    },
     /// One drawn by weight.
     AbTest {
         /// In the order in which shares are laid out; at least one.
@@ -246,6 +251,15 @@ pub struct Member {
     pub target: Target,
     /// What its answer counts, in parts per million.
     pub weight_ppm: u32,
+}
+
+/// One step of a cascade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Where.
+    pub target: Target,
+    /// CEL source over the response, checked by the compiler.
+    pub accept: Option<String>,
 }
 
 /// One arm of an A/B test.

@@ -31,6 +31,7 @@ pub(super) fn entry_policy(reference: &str, project: Option<u32>, index: &Index<
             | Strategy::CostOptimized { .. }
             | Strategy::LatencyOptimized { .. }
             | Strategy::Ensemble { .. }
+            | Strategy::Cascade { .. }
             | Strategy::AbTest { .. }
             | Strategy::NotUnderstood,
         ) => Err(format!("`@{slug}` is neither `custom_rules` nor `allowlist`, so it can't be an entry policy")),
@@ -121,6 +122,7 @@ fn references_of(strategy: &Strategy) -> Vec<u32> {
     match strategy {
         Strategy::Single(target) => config(target).into_iter().collect(),
         Strategy::Fallback { attempts, .. } => attempts.iter().filter_map(|attempt| config(&attempt.target)).collect(),
+        Strategy::Cascade { steps } => steps.iter().filter_map(|step| config(&step.target)).collect(),
         Strategy::AbTest { variants, .. } => variants.iter().filter_map(|variant| config(&variant.target)).collect(),
         Strategy::Ensemble { members, judge, .. } => members.iter().map(|member| &member.target).chain(judge).filter_map(config).collect(),
         // These name models, never configs.

@@ -71,6 +71,7 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
             let decision = Decision { aggregation: *aggregation, judge: judge.as_ref(), timeout_ms: *timeout_ms, quorum: *quorum };
             place.ensemble(members, &decision)
         }
+        Strategy::Cascade { steps } => place.cascade(steps),
         Strategy::AbTest { variants, sticky_by } => place.ab_test(variants, *sticky_by),
         Strategy::CustomRules { rules } => place.custom_rules(rules),
         Strategy::Allowlist { models, otherwise } => place.allowlist(models, otherwise),

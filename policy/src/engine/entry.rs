@@ -43,6 +43,7 @@ impl Deciding<'_> {
                 | Strategy::CostOptimized { .. }
                 | Strategy::LatencyOptimized { .. }
                 | Strategy::Ensemble { .. }
+                | Strategy::Cascade { .. }
                 | Strategy::AbTest { .. }
                 | Strategy::NotUnderstood,
             )

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::budgets::BudgetIndex;
 use super::prices::PriceBook;
 use super::{Engine, LoadedConfig, LoadedRule, index};
-use crate::bundle::v1::{self, Bundle, Config, Strategy, Target};
+use crate::bundle::v1::{Bundle, Config, Strategy, Target};
 use crate::catalogue::ANY_MODEL;
 use crate::facts::Tags;
 use crate::rule::{Rule, RuleKind};
@@ -72,15 +72,12 @@ fn bound_tags(bundle: &Bundle, project: u32, key_tags: &Tags) -> Tags {
 
 fn load_configs(configs: &mut [Config]) -> Vec<LoadedConfig> {
     // One batch for all, because the rule compiler has to start a thread for each.
-    let rules = configs.iter().flat_map(|config| rules_of(&config.strategy));
-    let sources = rules.map(|rule| (rule.condition.as_str(), kind_of(&rule.then)));
-    let mut compiled = Rule::compile_all(sources).into_iter();
+    let mut compiled = Rule::compile_all(configs.iter().flat_map(|config| rules_of(&config.strategy))).into_iter();
     let mut loaded = Vec::with_capacity(configs.len());
     for config in configs {
         let label: Arc<str> = Arc::from(format!("@{}", config.slug));
-        let ready = |(rule, compiled): (&v1::Rule, Result<Rule, _>)| {
-            let (kind, condition) = (kind_of(&rule.then), Arc::from(rule.condition.as_str()));
-            compiled.ok().map(|rule| LoadedRule { rule, kind, condition })
+        let ready = |(&(condition, kind), compiled): (&(&str, RuleKind), Result<Rule, _>)| {
+            compiled.ok().map(|rule| LoadedRule { rule, kind, condition: Arc::from(condition) })
         };
         let of_config = rules_of(&config.strategy);
         // All are taken, so that those of the next config stand first.
@@ -94,9 +91,13 @@ fn load_configs(configs: &mut [Config]) -> Vec<LoadedConfig> {
     loaded
 }
 
-fn rules_of(strategy: &Strategy) -> &[v1::Rule] {
+/// The expressions of a config, in the order in which they are asked.
+fn rules_of(strategy: &Strategy) -> Vec<(&str, RuleKind)> {
     match strategy {
-        Strategy::CustomRules { rules, .. } => rules,
+        Strategy::CustomRules { rules, .. } => rules.iter().map(|rule| (rule.condition.as_str(), kind_of(&rule.then))).collect(),
+        Strategy::Cascade { steps } => {
+            steps.iter().filter_map(|step| step.accept.as_deref()).map(|accept| (accept, RuleKind::Accepts)).collect()
+        }
         Strategy::Single(_)
         | Strategy::Fallback { .. }
         | Strategy::CostOptimized { .. }
@@ -104,7 +105,7 @@ fn rules_of(strategy: &Strategy) -> &[v1::Rule] {
         | Strategy::Ensemble { .. }
         | Strategy::AbTest { .. }
         | Strategy::Allowlist { .. }
-        | Strategy::NotUnderstood => &[],
+        | Strategy::NotUnderstood => Vec::new(),
     }
 }
 

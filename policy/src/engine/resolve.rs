@@ -52,6 +52,7 @@ impl Deciding<'_> {
                 (!kept.is_empty()).then_some(Route::Fallback { attempts: kept, retry_on, total_budget_ms })
             }
             Route::Ensemble(ensemble) => self.keep_ensemble(ensemble, last_refusal),
+            Route::Cascade(cascade) => self.keep_cascade(cascade, last_refusal),
         }
     }
 
@@ -191,6 +192,10 @@ impl Deciding<'_> {
                 let plan = ensemble::Plan { aggregation: *aggregation, judge: judge.as_ref(), timeout_ms: *timeout_ms, quorum: *quorum };
                 self.resolve_ensemble(&loaded.label, members, &plan, deeper)
             }
+            Strategy::Cascade { steps } => {
+                enter(self, "cascade");
+                self.resolve_cascade(&loaded.label, steps, &loaded.rules, deeper)
+            }
             Strategy::AbTest { variants, sticky_by } => {
                 enter(self, "ab_test");
                 let Some(variant) = self.draw_variant(config, &loaded.label, variants, *sticky_by) else {
@@ -314,6 +319,7 @@ fn note_variant(route: &mut Route, name: &Arc<str>) {
         }
         Route::Fallback { attempts, .. } => attempts.iter_mut().for_each(|attempt| note_variant(&mut attempt.route, name)),
         Route::Ensemble(ensemble) => ensemble.members.iter_mut().for_each(|member| note_variant(&mut member.route, name)),
+        Route::Cascade(cascade) => cascade.steps.iter_mut().for_each(|step| note_variant(&mut step.route, name)),
     }
 }
 
@@ -323,6 +329,7 @@ pub(super) fn any_target(route: &Route, wanted: &mut dyn FnMut(&ResolvedTarget) 
         Route::Target(target) => wanted(target),
         Route::Fallback { attempts, .. } => attempts.iter().any(|attempt| any_target(&attempt.route, wanted)),
         Route::Ensemble(ensemble) => ensemble.members.iter().any(|member| any_target(&member.route, wanted)),
+        Route::Cascade(cascade) => cascade.steps.iter().any(|step| any_target(&step.route, wanted)),
     }
 }
 

@@ -13,6 +13,7 @@ use cel::parser::Parser;
 
 use super::limits::{self, MAX_DEPTH, MAX_INTERPRETED_DEPTH, MAX_STEPS};
 use super::slow::Interpreted;
+use super::vocabulary::Vocabulary;
 use super::{Program, References, Rule, RuleError, RuleKind, check, fast, position};
 
 const STACK: usize = 16 << 20;
@@ -59,7 +60,7 @@ fn compile_here(rules: Vec<(Arc<str>, RuleKind)>, answer: &Sender<Result<Rule, R
 }
 
 fn compile(source: &Arc<str>, kind: RuleKind) -> Result<Rule, RuleError> {
-    let Checked { tree, references } = parse(source)?;
+    let Checked { tree, references } = parse(source, kind.vocabulary())?;
     let program = match fast::compile(&tree) {
         Some(node) => Program::Fast(node),
         None if limits::measure(&tree).depth > MAX_INTERPRETED_DEPTH => return Err(too_deep(source, MAX_INTERPRETED_DEPTH)),
@@ -69,14 +70,14 @@ fn compile(source: &Arc<str>, kind: RuleKind) -> Result<Rule, RuleError> {
 }
 
 /// Parses and checks admitted source. Needs the deep stack.
-pub(super) fn parse(source: &str) -> Result<Checked, RuleError> {
+pub(super) fn parse(source: &str, vocabulary: Vocabulary) -> Result<Checked, RuleError> {
     let parser = Parser::new().max_recursion_depth(PARSER_DEPTH);
     let (tree, places) = parser.parse_with_source_info(source).map_err(|errors| syntax_error(source, &errors))?;
     let cost = limits::measure(&tree);
     if cost.depth > MAX_DEPTH {
         return Err(too_deep(source, MAX_DEPTH));
     }
-    let references = check::check(source, &places, &tree)?;
+    let references = check::check(source, vocabulary, &places, &tree)?;
     if cost.steps > MAX_STEPS {
         return Err(position::at(source, 0, format!("the expression could take more than {MAX_STEPS} steps")));
     }

@@ -8,13 +8,14 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, Li
 
 use super::limits::MAX_ELEMENTS;
 use super::variable::{Var, element, text_literal};
-use super::vocabulary::{self, Kind, Type};
+use super::vocabulary::{self, Kind, Type, Vocabulary};
 use super::{References, RuleError, functions, position};
 
 const BOOL: Type = Type::of(Kind::Bool);
 
 pub(super) struct Checker<'s> {
     source: &'s str,
+    vocabulary: Vocabulary,
     places: &'s SourceInfo,
     references: References,
     /// The variable of the comprehension around what is being walked.
@@ -22,8 +23,8 @@ pub(super) struct Checker<'s> {
 }
 
 /// Checks a whole rule and answers what it asks for.
-pub(super) fn check(source: &str, places: &SourceInfo, root: &IdedExpr) -> Result<References, RuleError> {
-    let mut checker = Checker { source, places, references: References::default(), bound: None };
+pub(super) fn check(source: &str, vocabulary: Vocabulary, places: &SourceInfo, root: &IdedExpr) -> Result<References, RuleError> {
+    let mut checker = Checker { source, vocabulary, places, references: References::default(), bound: None };
     let found = checker.walk(root)?;
     if found != BOOL {
         return Err(position::at(source, 0, format!("a rule has to be true or false, but this is {found}; compare it with something")));
@@ -61,6 +62,9 @@ impl Checker<'_> {
     /// The type of an expression.
     pub(super) fn walk(&mut self, node: &IdedExpr) -> Result<Type, RuleError> {
         if let Some(variable) = Var::of(&node.expr) {
+            if variable.vocabulary() != self.vocabulary {
+                return Err(self.stranger(node));
+            }
             variable.note(&mut self.references);
             return Ok(variable.ty());
         }
@@ -93,16 +97,35 @@ impl Checker<'_> {
             return Ok(*found);
         }
         Err(match name {
+            root if !self.vocabulary.has_root(root) => self.unknown_variable(node, root),
             "tags" => self.refuse(node, "`tags` is a map; write `tags.name`, `'name' in tags` or `size(tags)`"),
             "budgets" => self.refuse(node, "`budgets` is asked by name; write `budgets[\"name\"].used_pct`"),
             "health" => self.refuse(node, "`health` is asked by target; write `health[\"provider/model\"].ok`"),
-            root if vocabulary::is_root(root) => self.refuse(node, format!("`{root}` has fields: {}", vocabulary::fields(root))),
-            unknown => self.unknown_variable(node, unknown),
+            root => self.refuse(node, format!("`{root}` has fields: {}", vocabulary::fields(root))),
         })
     }
 
+    /// A variable of the other vocabulary, at the name it begins with.
+    fn stranger(&self, node: &IdedExpr) -> RuleError {
+        match &node.expr {
+            Expr::Ident(name) => self.unknown_variable(node, name),
+            Expr::Select(select) => self.stranger(&select.operand),
+            Expr::Call(call) => match call.args.as_slice() {
+                [_, container] if call.func_name == operators::IN => self.stranger(container),
+                [target, ..] => self.stranger(target),
+                [] => self.refuse(node, "unknown variable"),
+            },
+            _ => self.refuse(node, "unknown variable"),
+        }
+    }
+
+    /// Whether `node` is the variable `tags` as a whole, where there is one.
+    pub(super) fn is_tags(&self, node: &IdedExpr) -> bool {
+        self.vocabulary == Vocabulary::Request && matches!(&node.expr, Expr::Ident(name) if name == "tags")
+    }
+
     fn unknown_variable(&self, node: &IdedExpr, name: &str) -> RuleError {
-        self.refuse(node, format!("unknown variable `{name}`; known are {}", vocabulary::roots()))
+        self.refuse(node, format!("unknown variable `{name}`; known are {}", self.vocabulary.roots()))
     }
 
     /// Why `operand.field` is no variable.
@@ -121,7 +144,7 @@ impl Checker<'_> {
         if self.bound.as_ref().is_some_and(|(bound, _)| bound == root) {
             return self.refuse_named(node, field, format!("`{root}` has no fields"));
         }
-        if !vocabulary::is_root(root) {
+        if !self.vocabulary.has_root(root) {
             return self.unknown_variable(&select.operand, root);
         }
         let known = vocabulary::fields(root);
@@ -223,6 +246,7 @@ impl Checker<'_> {
                 }
                 Ok(BOOL)
             }
+            Expr::Ident(name) if !self.vocabulary.has_root(name) => Err(self.unknown_variable(container, name)),
             Expr::Ident(name) if name == "tags" => {
                 let found = self.walk(needle)?;
                 if found.kind == Kind::String {
@@ -257,7 +281,8 @@ impl Checker<'_> {
     /// An index that is no variable as a whole: `tags[x]`, or a mistake.
     fn index(&mut self, node: &IdedExpr, target: &IdedExpr, index: &IdedExpr) -> Result<Type, RuleError> {
         match &target.expr {
-            Expr::Ident(name) if name == "tags" => {
+            Expr::Ident(name) if !self.vocabulary.has_root(name) && self.bound.is_none() => Err(self.unknown_variable(target, name)),
+            Expr::Ident(name) if name == "tags" && self.is_tags(target) => {
                 let found = self.walk(index)?;
                 if found == Type::of(Kind::String) {
                     return Ok(Type::or_null(Kind::String));
@@ -268,7 +293,6 @@ impl Checker<'_> {
                 Some(_) => Err(self.refuse(node, format!("`{name}[…]` has fields: {}", vocabulary::fields(name)))),
                 None => Err(self.refuse(index, format!("what is asked of `{name}` has to be a literal"))),
             },
-            Expr::Ident(name) if !vocabulary::is_root(name) && self.bound.is_none() => Err(self.unknown_variable(target, name)),
             _ => Err(self.refuse(node, "only `tags`, `budgets` and `health` are asked with `[…]`")),
         }
     }
@@ -281,13 +305,13 @@ impl Checker<'_> {
         if self.bound.is_some() {
             return Err(self.refuse(node, "`exists`, `all` and `exists_one` can't stand within each other"));
         }
-        if vocabulary::is_root(name) {
+        if self.vocabulary.has_root(name) {
             return Err(self.refuse(node, format!("`{name}` is a variable already; call it something else")));
         }
         let range = &comprehension.iter_range;
         let each = match &range.expr {
             Expr::List(list) => self.elements(range, list)?.into_iter().reduce(|one, other| unify(one, other).unwrap_or(other)),
-            _ if is_tags(range) => Some(Type::of(Kind::String)),
+            _ if self.is_tags(range) => Some(Type::of(Kind::String)),
             _ => return Err(self.refuse(range, "`exists`, `all` and `exists_one` walk a list written here, or `tags`")),
         };
         self.bound = Some((name.to_owned(), each.unwrap_or(Type::of(Kind::Null))));
@@ -308,12 +332,7 @@ fn condition(comprehension: &ComprehensionExpr) -> Option<&IdedExpr> {
 }
 
 fn alike(left: Kind, right: Kind) -> bool {
-    left == right || (left.is_number() && right.is_number())
-}
-
-/// Whether `node` is the variable `tags` as a whole.
-pub(super) fn is_tags(node: &IdedExpr) -> bool {
-    matches!(&node.expr, Expr::Ident(name) if name == "tags")
+    left == right || matches!(left, Kind::Any) || matches!(right, Kind::Any) || (left.is_number() && right.is_number())
 }
 
 /// The type of a value that is one or the other.

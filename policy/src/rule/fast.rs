@@ -14,8 +14,8 @@ use regex::Regex;
 use super::Verdict;
 use super::functions;
 use super::variable::{Scalar, Var, text_literal};
+use super::view::View;
 use super::vocabulary::{Kind, Type};
-use crate::facts::Facts;
 
 /// One condition.
 #[derive(Debug)]
@@ -148,38 +148,38 @@ fn literal(expr: &Expr) -> Option<Literal> {
 }
 
 impl Node {
-    /// The answer for one request.
-    pub(super) fn verdict(&self, facts: &Facts<'_>) -> Verdict {
-        match self.holds(facts) {
+    /// The answer for one request or response.
+    pub(super) fn verdict(&self, view: View<'_>) -> Verdict {
+        match self.holds(view) {
             Ok(true) => Verdict::True,
             Ok(false) => Verdict::False,
             Err(fault) => Verdict::Errored(fault.to_string()),
         }
     }
 
-    fn holds(&self, facts: &Facts<'_>) -> Result<bool, Fault<'_>> {
+    fn holds(&self, view: View<'_>) -> Result<bool, Fault<'_>> {
         match self {
             Self::Constant(value) => Ok(*value),
-            Self::Flag(variable) => Ok(variable.read(facts) == Scalar::Bool(true)),
-            Self::Not(inner) => inner.holds(facts).map(|holds| !holds),
-            Self::All(row) => decided(row, facts, false),
-            Self::Any(row) => decided(row, facts, true),
-            Self::Compare(left, comparison, right) => Ok(comparison.holds(left.read(facts), right.read(facts))),
+            Self::Flag(variable) => Ok(variable.read(view) == Scalar::Bool(true)),
+            Self::Not(inner) => inner.holds(view).map(|holds| !holds),
+            Self::All(row) => decided(row, view, false),
+            Self::Any(row) => decided(row, view, true),
+            Self::Compare(left, comparison, right) => Ok(comparison.holds(left.read(view), right.read(view))),
             Self::OneOf(needle, literals) => {
-                let needle = needle.read(facts);
+                let needle = needle.read(view);
                 Ok(literals.iter().any(|literal| Comparison::Equal.holds(needle, literal.read())))
             }
-            Self::Text(subject, test, needle) => Ok(test.holds(subject.text(facts, test.name())?, needle.text(facts, test.name())?)),
-            Self::Matches(subject, pattern) => Ok(pattern.is_match(subject.text(facts, "matches")?)),
+            Self::Text(subject, test, needle) => Ok(test.holds(subject.text(view, test.name())?, needle.text(view, test.name())?)),
+            Self::Matches(subject, pattern) => Ok(pattern.is_match(subject.text(view, "matches")?)),
         }
     }
 }
 
 /// The first condition that is `deciding` decides the row, whatever errors stand beside it; else the first error; else the opposite.
-fn decided<'n>(row: &'n [Node], facts: &Facts<'_>, deciding: bool) -> Result<bool, Fault<'n>> {
+fn decided<'n>(row: &'n [Node], view: View<'_>, deciding: bool) -> Result<bool, Fault<'n>> {
     let mut fault = None;
     for node in row {
-        match node.holds(facts) {
+        match node.holds(view) {
             Ok(holds) if holds == deciding => return Ok(deciding),
             Ok(_) => {}
             Err(found) => fault = fault.or(Some(found)),
@@ -189,15 +189,15 @@ fn decided<'n>(row: &'n [Node], facts: &Facts<'_>, deciding: bool) -> Result<boo
 }
 
 impl Operand {
-    fn read<'a>(&'a self, facts: &Facts<'a>) -> Scalar<'a> {
+    fn read<'a>(&'a self, view: View<'a>) -> Scalar<'a> {
         match self {
-            Self::Variable(variable) => variable.read(facts),
+            Self::Variable(variable) => variable.read(view),
             Self::Literal(literal) => literal.read(),
         }
     }
 
-    fn text<'a, 'n: 'a>(&'n self, facts: &Facts<'a>, test: &'static str) -> Result<&'a str, Fault<'n>> {
-        match self.read(facts) {
+    fn text<'a, 'n: 'a>(&'n self, view: View<'a>, test: &'static str) -> Result<&'a str, Fault<'n>> {
+        match self.read(view) {
             Scalar::Text(found) => Ok(found),
             _ => Err(Fault { test, operand: self }),
         }

@@ -7,7 +7,7 @@ use cel::common::ast::{CallExpr, IdedExpr};
 use regex::{Regex, RegexBuilder};
 
 use super::RuleError;
-use super::check::{Checker, is_tags};
+use super::check::Checker;
 use super::limits::MAX_PATTERN;
 use super::variable::text_literal;
 use super::vocabulary::{Kind, Type};
@@ -77,7 +77,7 @@ pub(super) fn check(checker: &mut Checker<'_>, node: &IdedExpr, call: &CallExpr)
             text(checker, "lowerAscii", subject)?;
             Ok(Type::of(Kind::String))
         }
-        ("size", _, [subject]) if is_tags(subject) => Ok(Type::of(Kind::Int)),
+        ("size", _, [subject]) if checker.is_tags(subject) => Ok(Type::of(Kind::Int)),
         ("size", _, [subject]) => {
             text(checker, "size", subject)?;
             Ok(Type::of(Kind::Int))
@@ -92,7 +92,7 @@ pub(super) fn check(checker: &mut Checker<'_>, node: &IdedExpr, call: &CallExpr)
 
 fn text(checker: &mut Checker<'_>, function: &str, argument: &IdedExpr) -> Result<(), RuleError> {
     let found = checker.walk(argument)?;
-    if found.kind == Kind::String {
+    if matches!(found.kind, Kind::String | Kind::Any) {
         return Ok(());
     }
     Err(checker.refuse(argument, format!("`{function}` takes a string, but this is {found}")))
@@ -100,7 +100,8 @@ fn text(checker: &mut Checker<'_>, function: &str, argument: &IdedExpr) -> Resul
 
 fn convert(checker: &mut Checker<'_>, from: &IdedExpr, name: &str, to: Kind) -> Result<Type, RuleError> {
     let found = checker.walk(from)?;
-    let taken = found.kind.is_number() || found.kind == Kind::String || (to == Kind::String && found.kind == Kind::Bool);
+    let taken =
+        found.kind.is_number() || found.kind == Kind::Any || found.kind == Kind::String || (to == Kind::String && found.kind == Kind::Bool);
     if taken {
         return Ok(Type::of(to));
     }

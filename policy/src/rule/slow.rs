@@ -20,7 +20,7 @@ use regex::Regex;
 use super::Verdict;
 use super::limits::MAX_TAGS;
 use super::variable::Var;
-use crate::facts::Facts;
+use super::view::View;
 
 /// A rewritten tree and what its names stand for.
 pub(super) struct Interpreted {
@@ -44,15 +44,18 @@ impl Interpreted {
         }
     }
 
-    /// The answer for one request.
-    pub(super) fn verdict(&self, facts: &Facts<'_>) -> Verdict {
-        if self.walks_tags && facts.request.tags.len() > MAX_TAGS {
+    /// The answer for one request or response.
+    pub(super) fn verdict(&self, view: View<'_>) -> Verdict {
+        if let View::Request(facts) = view
+            && self.walks_tags
+            && facts.request.tags.len() > MAX_TAGS
+        {
             return Verdict::Errored(format!("the request has more than {MAX_TAGS} tags"));
         }
         let Some(environment) = values::environment() else {
             return Verdict::Errored("the interpreter is not available".to_owned());
         };
-        let scope = values::Scope::new(&self.variables, &self.patterns, self.walks_tags, facts);
+        let scope = values::Scope::new(&self.variables, &self.patterns, self.walks_tags, view);
         let mut context = Context::with_env(environment);
         context.set_variable_resolver(&scope);
         let answer = catch_unwind(AssertUnwindSafe(|| {

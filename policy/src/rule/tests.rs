@@ -1,6 +1,7 @@
 //! Tests of the rule language. This file holds the facts they run against; the rooms hold the sentences.
 
 mod agreement;
+mod answers;
 mod bounds;
 mod meaning;
 mod refusals;

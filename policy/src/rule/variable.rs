@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators};
 use chrono::{DateTime, Datelike, Timelike, Utc};
+use serde_json::Value;
 
 use super::References;
-use super::vocabulary::{self, BudgetField, Fact, HealthField, Kind, Meaning, Type};
+use super::view::{ResponseFacts, View};
+use super::vocabulary::{self, BudgetField, Fact, HealthField, Kind, Meaning, ResponseField, Type, Vocabulary};
 use crate::facts::{BudgetFacts, Facts};
 use crate::money::NanoUsd;
 
@@ -24,6 +26,10 @@ pub(super) enum Var {
     Budget(Option<Arc<str>>, BudgetField),
     /// A field of a target's health.
     Health(Arc<str>, HealthField),
+    /// A field of the answer that is judged.
+    Response(ResponseField),
+    /// A place in the JSON that the answer is: `response.json.score`; all of it where the path is empty.
+    Json(Box<[Arc<str>]>),
     /// Whether a variable is not null: `has(tags.x)`, `'x' in tags`.
     Given(Box<Var>),
     /// Whether a budget applies: `'name' in budgets`.
@@ -41,6 +47,8 @@ pub(super) enum Scalar<'a> {
     Double(f64),
     Text(&'a str),
     Time(DateTime<Utc>),
+    /// An object or a list: there, but of no order and equal to nothing.
+    Compound,
 }
 
 impl Var {
@@ -63,9 +71,15 @@ impl Var {
     }
 
     fn of_select(select: &SelectExpr) -> Option<Self> {
+        if let Some(path) = json_path(select) {
+            return Some(Self::Json(path.into_iter().map(Arc::from).collect()));
+        }
         match &select.operand.expr {
             Expr::Ident(root) if root == "tags" => Some(Self::Tag(select.field.as_str().into())),
             Expr::Ident(root) => Self::plain(root, Some(&select.field)),
+            Expr::Select(inner) if matches!(&inner.operand.expr, Expr::Ident(root) if root == "response") => {
+                Self::plain("response", Some(&format!("{}.{}", inner.field, select.field)))
+            }
             operand => {
                 let (root, name) = element(operand)?;
                 Self::of_element(root, name, &select.field)
@@ -89,7 +103,8 @@ impl Var {
         match vocabulary::find(root, field)?.meaning {
             Meaning::Fact(fact) => Some(Self::Fact(fact)),
             Meaning::Budget(field) => Some(Self::Budget(None, field)),
-            Meaning::Tags | Meaning::Budgets | Meaning::Health(_) => None,
+            Meaning::Response(field) => Some(Self::Response(field)),
+            Meaning::Tags | Meaning::Budgets | Meaning::Health(_) | Meaning::Json => None,
         }
     }
 
@@ -99,7 +114,7 @@ impl Var {
         match vocabulary::find(root, Some(field))?.meaning {
             Meaning::Budget(field) => Some(Self::Budget(Some(name.into()), field)),
             Meaning::Health(field) => Some(Self::Health(name.into(), field)),
-            Meaning::Tags | Meaning::Fact(_) | Meaning::Budgets => None,
+            Meaning::Tags | Meaning::Fact(_) | Meaning::Budgets | Meaning::Response(_) | Meaning::Json => None,
         }
     }
 
@@ -110,9 +125,22 @@ impl Var {
             Self::Fact(fact) => Meaning::Fact(*fact),
             Self::Budget(_, field) => Meaning::Budget(*field),
             Self::Health(_, field) => Meaning::Health(*field),
+            Self::Response(field) => Meaning::Response(*field),
+            Self::Json(_) => Meaning::Json,
             Self::Given(_) | Self::BudgetApplies(_) | Self::HealthMeasured(_) => return Type::of(Kind::Bool),
         };
-        vocabulary::VARIABLES.iter().find(|variable| variable.meaning == meaning).map_or(Type::of(Kind::Null), |variable| variable.ty)
+        vocabulary::all().find(|variable| variable.meaning == meaning).map_or(Type::of(Kind::Null), |variable| variable.ty)
+    }
+
+    /// Which expressions may ask for it.
+    pub(super) fn vocabulary(&self) -> Vocabulary {
+        match self {
+            Self::Response(_) | Self::Json(_) => Vocabulary::Response,
+            Self::Given(variable) => variable.vocabulary(),
+            Self::Tag(_) | Self::Fact(_) | Self::Budget(..) | Self::Health(..) | Self::BudgetApplies(_) | Self::HealthMeasured(_) => {
+                Vocabulary::Request
+            }
+        }
     }
 
     /// Notes in `references` what this variable asks for.
@@ -120,7 +148,7 @@ impl Var {
         match self {
             Self::Tag(name) => references.tags.push(Arc::clone(name)),
             Self::Fact(Fact::EstimateCost) => references.estimate = true,
-            Self::Fact(_) => {}
+            Self::Fact(_) | Self::Response(_) | Self::Json(_) => {}
             Self::Budget(None, _) => references.budget = true,
             Self::Budget(Some(name), _) | Self::BudgetApplies(name) => references.budgets.push(Arc::clone(name)),
             Self::Health(name, _) | Self::HealthMeasured(name) => references.health.push(Arc::clone(name)),
@@ -128,8 +156,18 @@ impl Var {
         }
     }
 
-    /// Its value for one request.
-    pub(super) fn read<'a>(&self, facts: &Facts<'a>) -> Scalar<'a> {
+    /// Its value for one request or answer; the checker lets no variable meet the other.
+    pub(super) fn read<'a>(&self, view: View<'a>) -> Scalar<'a> {
+        match (self, view) {
+            (Self::Given(variable), _) => Scalar::Bool(!matches!(variable.read(view), Scalar::Null)),
+            (Self::Response(field), View::Response(response)) => read_response(*field, response),
+            (Self::Json(path), View::Response(response)) => read_json(path, response),
+            (_, View::Request(facts)) => self.read_request(facts),
+            (_, View::Response(_)) => Scalar::Null,
+        }
+    }
+
+    fn read_request<'a>(&self, facts: &'a Facts<'a>) -> Scalar<'a> {
         match self {
             Self::Tag(name) => facts.request.tags.get(name).map_or(Scalar::Null, Scalar::Text),
             Self::Fact(fact) => read_fact(*fact, facts),
@@ -142,7 +180,7 @@ impl Var {
                     HealthField::Ok => Scalar::Bool(measured.is_none_or(|health| health.ok)),
                 }
             }
-            Self::Given(variable) => Scalar::Bool(!matches!(variable.read(facts), Scalar::Null)),
+            Self::Given(_) | Self::Response(_) | Self::Json(_) => Scalar::Null,
             Self::BudgetApplies(name) => Scalar::Bool(find_budget(facts, name).is_some()),
             Self::HealthMeasured(target) => Scalar::Bool(facts.health.health(target).is_some()),
         }
@@ -175,6 +213,44 @@ fn read_fact<'a>(fact: Fact, facts: &Facts<'a>) -> Scalar<'a> {
         Fact::Org => Scalar::Text(facts.subject.org),
         Fact::EndUser => Scalar::Text(request.end_user.as_deref().unwrap_or_default()),
         Fact::EstimateCost => Scalar::Double(usd(facts.estimate)),
+    }
+}
+
+fn read_response(field: ResponseField, response: &ResponseFacts) -> Scalar<'_> {
+    match field {
+        ResponseField::Text => Scalar::Text(&response.text),
+        ResponseField::FinishReason => Scalar::Text(response.finish_reason),
+        ResponseField::InputTokens => tokens(response.input_tokens),
+        ResponseField::OutputTokens => tokens(response.output_tokens),
+        ResponseField::Refused => Scalar::Bool(response.refused),
+        ResponseField::ToolCalls => tokens(response.tool_calls),
+    }
+}
+
+/// What stands at `path`; null where the text is no JSON or nothing stands there.
+fn read_json<'a>(path: &[Arc<str>], response: &'a ResponseFacts) -> Scalar<'a> {
+    let found = path.iter().try_fold(response.json.as_ref(), |value, name| value.map(|value| value.get(name.as_ref())));
+    match found.flatten() {
+        None | Some(Value::Null) => Scalar::Null,
+        Some(Value::Bool(value)) => Scalar::Bool(*value),
+        Some(Value::Number(number)) => {
+            number.as_i64().map(Scalar::Int).or_else(|| number.as_f64().map(Scalar::Double)).unwrap_or(Scalar::Null)
+        }
+        Some(Value::String(text)) => Scalar::Text(text),
+        Some(Value::Array(_) | Value::Object(_)) => Scalar::Compound,
+    }
+}
+
+/// The names after `response.json`, where `select` begins with it.
+fn json_path(select: &SelectExpr) -> Option<Vec<&str>> {
+    match &select.operand.expr {
+        Expr::Ident(root) if root == "response" && select.field == "json" => Some(Vec::new()),
+        Expr::Select(inner) if !inner.test => {
+            let mut path = json_path(inner)?;
+            path.push(&select.field);
+            Some(path)
+        }
+        _ => None,
     }
 }
 
@@ -223,7 +299,7 @@ pub(super) fn text_literal(expr: &Expr) -> Option<&str> {
 impl fmt::Display for Var {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |meaning| {
-            let variable = vocabulary::VARIABLES.iter().find(|variable| variable.meaning == meaning);
+            let variable = vocabulary::all().find(|variable| variable.meaning == meaning);
             variable.map_or("?", |variable| variable.name)
         };
         match self {
@@ -231,6 +307,11 @@ impl fmt::Display for Var {
             Self::Fact(fact) => f.write_str(name(Meaning::Fact(*fact))),
             Self::Budget(_, field) => f.write_str(name(Meaning::Budget(*field))),
             Self::Health(_, field) => f.write_str(name(Meaning::Health(*field))),
+            Self::Response(field) => f.write_str(name(Meaning::Response(*field))),
+            Self::Json(path) => {
+                f.write_str("response.json")?;
+                path.iter().try_for_each(|name| write!(f, ".{name}"))
+            }
             Self::Given(variable) => write!(f, "has({variable})"),
             Self::BudgetApplies(_) => f.write_str("in budgets"),
             Self::HealthMeasured(_) => f.write_str("in health"),

@@ -1,4 +1,5 @@
-//! The variables a rule may use, as data: name, type and one line of documentation each.
+//! The variables a rule may use, as data: name, type and one line of documentation each. Rules about a request and expressions that judge an
+//! answer share the language and no variable.
 //!
 //! The checker knows no other names, the evaluators read no other facts, and the reference is generated from here. To add a
 //! variable, add a line here, and the compiler asks for the reading of it in `variable`.
@@ -20,6 +21,8 @@ pub enum Kind {
     String,
     /// An instant.
     Timestamp,
+    /// Whatever a model wrote as JSON; known at run time only.
+    Any,
     /// Only ever null.
     Null,
     /// The tags: a map of strings.
@@ -45,6 +48,7 @@ impl fmt::Display for Kind {
             Self::Double => "double",
             Self::String => "string",
             Self::Timestamp => "timestamp",
+            Self::Any => "any value",
             Self::Null => "null",
             Self::Tags => "map of strings",
             Self::Named => "map by name",
@@ -127,6 +131,24 @@ pub(super) enum HealthField {
     Ok,
 }
 
+/// A field of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseField {
+    Text,
+    FinishReason,
+    InputTokens,
+    OutputTokens,
+    Refused,
+    ToolCalls,
+}
+
+/// What an expression is about, which decides what it may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vocabulary {
+    Request,
+    Response,
+}
+
 /// What a line of the vocabulary stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -135,6 +157,8 @@ pub(super) enum Meaning {
     Budget(BudgetField),
     Budgets,
     Health(HealthField),
+    Response(ResponseField),
+    Json,
 }
 
 /// One variable.
@@ -155,9 +179,9 @@ impl Variable {
         self.name.split(['.', '[']).next().unwrap_or(self.name)
     }
 
-    /// The part after the last `.`, if there is one.
+    /// The part after the first `.`, if there is one.
     pub(super) fn field(&self) -> Option<&'static str> {
-        self.name.rsplit_once('.').map(|(_, field)| field)
+        self.name.split_once('.').map(|(_, field)| field)
     }
 }
 
@@ -173,12 +197,16 @@ const fn health(name: &'static str, field: HealthField, kind: Kind, doc: &'stati
     Variable { name, ty: Type::of(kind), doc, meaning: Meaning::Health(field) }
 }
 
+const fn response(name: &'static str, field: ResponseField, ty: Type, doc: &'static str) -> Variable {
+    Variable { name, ty, doc, meaning: Meaning::Response(field) }
+}
+
 const BOOL: Type = Type::of(Kind::Bool);
 const INT: Type = Type::of(Kind::Int);
 const DOUBLE: Type = Type::of(Kind::Double);
 const STRING: Type = Type::of(Kind::String);
 
-/// Every variable, in the order of the reference.
+/// Every variable of a rule about a request, in the order of the reference.
 pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "tags",
@@ -243,27 +271,62 @@ pub const VARIABLES: &[Variable] = &[
     health("health[\"provider/model\"].ok", HealthField::Ok, Kind::Bool, "whether the target is usable; true where nothing was measured"),
 ];
 
+/// Every variable of an expression that judges an answer, in the order of the reference.
+pub const RESPONSE_VARIABLES: &[Variable] = &[
+    response("response.text", ResponseField::Text, STRING, "what the answer says; `''` where it only calls tools"),
+    response(
+        "response.finish_reason",
+        ResponseField::FinishReason,
+        STRING,
+        "`stop`, `stop_sequence`, `length`, `tool_calls`, `refusal`, `malformed_call`, `pause` or `other`, whichever the provider's words are",
+    ),
+    Variable {
+        name: "response.json",
+        ty: Type::or_null(Kind::Any),
+        doc: "the JSON that the text is, also in a fence; null where it is none. `response.json.score` and deeper are its members, null where missing",
+        meaning: Meaning::Json,
+    },
+    response("response.usage.input_tokens", ResponseField::InputTokens, INT, "input tokens as reported; 0 where they were not"),
+    response("response.usage.output_tokens", ResponseField::OutputTokens, INT, "output tokens as reported; 0 where they were not"),
+    response("response.refused", ResponseField::Refused, BOOL, "whether the model or a filter declined"),
+    response("response.tool_calls", ResponseField::ToolCalls, INT, "how many calls of tools it asks for"),
+];
+
+impl Vocabulary {
+    pub(super) const fn variables(self) -> &'static [Variable] {
+        match self {
+            Self::Request => VARIABLES,
+            Self::Response => RESPONSE_VARIABLES,
+        }
+    }
+
+    /// Whether `root` begins any of its variables.
+    pub(super) fn has_root(self, root: &str) -> bool {
+        self.variables().iter().any(|variable| variable.root() == root)
+    }
+
+    /// The distinct beginnings of its variables, for messages.
+    pub(super) fn roots(self) -> String {
+        let mut roots: Vec<_> = self.variables().iter().map(Variable::root).collect();
+        roots.dedup();
+        quoted(roots)
+    }
+}
+
+/// The variables of both vocabularies.
+pub(super) fn all() -> impl Iterator<Item = &'static Variable> {
+    VARIABLES.iter().chain(RESPONSE_VARIABLES)
+}
+
 /// The variable called `root` (no field), or `root.field`.
 pub(super) fn find(root: &str, field: Option<&str>) -> Option<&'static Variable> {
-    VARIABLES.iter().find(|variable| variable.root() == root && variable.field() == field)
-}
-
-/// Whether `root` begins any variable.
-pub(super) fn is_root(root: &str) -> bool {
-    VARIABLES.iter().any(|variable| variable.root() == root)
-}
-
-/// The distinct beginnings of variables, for messages.
-pub(super) fn roots() -> String {
-    let mut roots: Vec<_> = VARIABLES.iter().map(Variable::root).collect();
-    roots.dedup();
-    quoted(roots)
+    all().find(|variable| variable.root() == root && variable.field() == field)
 }
 
 /// The fields below `root`, for messages; those of `budgets` are those of `budget`.
 pub(super) fn fields(root: &str) -> String {
     let root = if root == "budgets" { "budget" } else { root };
-    quoted(VARIABLES.iter().filter(|variable| variable.root() == root).filter_map(Variable::field))
+    quoted(all().filter(|variable| variable.root() == root).filter_map(Variable::field))
 }
 
 fn quoted(names: impl IntoIterator<Item = &'static str>) -> String {

@@ -196,6 +196,17 @@ pub struct EnsembleMember {
     pub weight: Fraction,
 }
 
+/// One step of a `cascade`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CascadeStep {
+    /// A model or `@slug`.
+    pub model: Target,
+    /// CEL over `response`, must give a bool: whether its answer will do. The last step has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
+}
+
 /// How the answers of an `ensemble` become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -278,6 +289,11 @@ pub enum Strategy {
         /// How many must have answered; one where left out.
         quorum: Option<u32>,
     },
+    /// One after the other until an answer will do.
+    Cascade {
+        /// In order; at least two.
+        steps: Vec<CascadeStep>,
+    },
     /// One of several, drawn by weight.
     AbTest {
         /// At least one.
@@ -309,6 +325,7 @@ impl Strategy {
             Self::CostOptimized { .. } => "cost_optimized",
             Self::LatencyOptimized { .. } => "latency_optimized",
             Self::Ensemble { .. } => "ensemble",
+            Self::Cascade { .. } => "cascade",
             Self::AbTest { .. } => "ab_test",
             Self::CustomRules { .. } => "custom_rules",
             Self::Allowlist { .. } => "allowlist",

@@ -320,6 +320,11 @@ async fn collect(reply: &mut Reply, limit: usize) -> Result<Option<Bytes>, upstr
     Ok(Some(body.freeze()))
 }
 
+/// Time ran out between two attempts.
+fn late() -> Failed {
+    Failed::new(Failure::Deadline, FailureClass::Retryable(RetryOn::Timeout))
+}
+
 fn bug() -> Failed {
     Failed::new(Failure::Bug, FailureClass::Final)
 }

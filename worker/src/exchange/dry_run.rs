@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use pingora_core::protocols::http::ServerSession;
-use policy::decision::{Permit, Route, Trace};
+use policy::decision::{Permit, Route, RouteStep, Trace};
 use policy::facts::RequestFacts;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -63,6 +63,16 @@ enum RouteReport {
         quorum: usize,
         timeout_ms: Option<u64>,
     },
+    Cascade {
+        steps: Vec<StepReport>,
+    },
+}
+
+#[derive(Serialize)]
+struct StepReport {
+    route: RouteReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accept: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -159,6 +169,7 @@ fn first_target(route: &Route) -> Option<&policy::decision::ResolvedTarget> {
         Route::Target(target) => Some(target),
         Route::Fallback { attempts, .. } => attempts.first().and_then(|attempt| first_target(&attempt.route)),
         Route::Ensemble(ensemble) => ensemble.members.first().and_then(|member| first_target(&member.route)),
+        Route::Cascade(cascade) => cascade.steps.first().and_then(|step| first_target(&step.route)),
     }
 }
 
@@ -177,6 +188,13 @@ fn report_route(route: &Route, facts: &RequestFacts, budgeted: bool) -> RouteRep
             quorum: ensemble.quorum,
             timeout_ms: ensemble.timeout_ms,
         },
+        Route::Cascade(cascade) => {
+            let report = |step: &RouteStep| StepReport {
+                route: report_route(&step.route, facts, budgeted),
+                accept: step.accept.as_ref().map(|accept| accept.source().to_owned()),
+            };
+            RouteReport::Cascade { steps: cascade.steps.iter().map(report).collect() }
+        }
         Route::Fallback { attempts, retry_on, total_budget_ms } => RouteReport::Fallback {
             attempts: attempts.iter().map(|attempt| report_route(&attempt.route, facts, budgeted)).collect(),
             retry_on: retry_on.to_vec(),

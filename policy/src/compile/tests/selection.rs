@@ -140,3 +140,29 @@ fn ensembles_that_make_no_sense_are_refused_where_they_stand() {
     let config = ensemble("llm_judge", &two, json!({"judge": "@a"}));
     assert!(rejection(with(config)).contains("references go in a circle: @a → @a"));
 }
+
+#[test]
+fn cascades_that_make_no_sense_are_refused_where_they_stand() {
+    let last = json!({"model": "@b"});
+    for (steps, expected) in [
+        (json!([last]), "field `steps`: a cascade has 2 to 8 steps"),
+        (json!([last, last]), "field `steps[0].accept`: is missing"),
+        (
+            json!([{"model": "gpt-4o", "accept": "true"}, {"model": "@b", "accept": "true"}]),
+            "field `steps[1].accept`: the last step is always",
+        ),
+        (
+            json!([{"model": "gpt-4o", "accept": "response.text"}, last]),
+            "field `steps[0].accept`: line 1, column 1: a rule has to be true or false",
+        ),
+        (
+            json!([{"model": "gpt-4o", "accept": "true &&\n  tags.team == 'a'"}, last]),
+            "field `steps[0].accept`: line 2, column 3: unknown variable `tags`; known are `response`",
+        ),
+        (json!([{"model": "gpt-4o", "accept": "true"}, {"model": {"deny": "no"}}]), "field `steps[1].model`: must be a model or `@slug`"),
+        (json!([{"model": "@a", "accept": "true"}, last]), "references go in a circle: @a → @a"),
+    ] {
+        let text = rejection(with(json!({"strategy": "cascade", "steps": steps})));
+        assert!(text.contains(expected), "`{text}` does not say `{expected}`");
+    }
+}

@@ -160,6 +160,7 @@ fn variants(route: &Route) -> Vec<Option<String>> {
         Route::Target(target) => vec![target.variant.as_deref().map(str::to_owned)],
         Route::Fallback { attempts, .. } => attempts.iter().flat_map(|attempt| variants(&attempt.route)).collect(),
         Route::Ensemble(ensemble) => ensemble.members.iter().flat_map(|member| variants(&member.route)).collect(),
+        Route::Cascade(cascade) => cascade.steps.iter().flat_map(|step| variants(&step.route)).collect(),
     }
 }
 
@@ -247,4 +248,19 @@ fn members_that_a_key_may_not_use_are_left_out_and_a_quorum_still_holds() {
     assert!(permit(&engine, &request("@a")).route().is_judged());
     let (code, message) = decide(&engine, &request("@b"), "0").unwrap_err();
     assert_eq!((code.as_str(), message.contains("not this one")), ("policy_denied", true), "{message}");
+}
+
+#[test]
+fn steps_that_a_key_may_not_use_are_left_out_and_each_keeps_its_own_expression() {
+    let steps = json!([{"model": "@d", "accept": "response.refused"}, {"model": "own/both", "accept": "response.tool_calls == 0"},
+        {"model": "own/dear"}]);
+    let denies =
+        json!({"slug": "d", "strategy": "custom_rules", "rules": [{"if": "request.stream", "then": "own/tiny"}, {"else": {"deny": "no"}}]});
+    let engine = shop(json!([{"slug": "a", "strategy": "cascade", "steps": steps}, denies]));
+    assert_eq!(decide(&engine, &request("@a"), "0").unwrap(), ["own/both", "own/dear"]);
+    let permit = permit(&engine, &request("@a"));
+    assert!(permit.route().is_judged());
+    let Route::Cascade(cascade) = permit.route() else { panic!("{:?}", permit.route()) };
+    let accepts: Vec<_> = cascade.steps.iter().map(|step| step.accept.as_ref().map(crate::rule::Rule::source)).collect();
+    assert_eq!(accepts, [Some("response.tool_calls == 0"), None]);
 }

@@ -14,8 +14,8 @@ use cel::{DeclarationError, Env, ExecutionError, extensions};
 use regex::Regex;
 use smallvec::SmallVec;
 
-use crate::facts::Facts;
 use crate::rule::variable::{Scalar, Var};
+use crate::rule::view::View;
 
 pub(super) const TAGS: &str = "@tags";
 pub(super) const TAG: &str = "@tag";
@@ -57,14 +57,18 @@ pub(super) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(variables: &[Var], patterns: &'a [Arc<Regex>], walks_tags: bool, facts: &Facts<'a>) -> Self {
+    pub(super) fn new(variables: &[Var], patterns: &'a [Arc<Regex>], walks_tags: bool, view: View<'a>) -> Self {
         let whole = || {
-            let tags = facts.request.tags.iter();
+            let tags = match view {
+                View::Request(facts) => Some(facts.request.tags.iter()),
+                View::Response(_) => None,
+            };
+            let tags = tags.into_iter().flatten();
             let entries: HashMap<CelMapKey<'a>, Box<dyn Val + 'a>> =
                 tags.map(|(name, value)| (CelMapKey::from(name), Box::new(CelString::from(value)) as Box<dyn Val + 'a>)).collect();
             CelMap::from(entries)
         };
-        Self { variables: variables.iter().map(|variable| variable.read(facts)).collect(), patterns, tags: walks_tags.then(whole) }
+        Self { variables: variables.iter().map(|variable| variable.read(view)).collect(), patterns, tags: walks_tags.then(whole) }
     }
 }
 
@@ -92,6 +96,8 @@ fn owned(value: Scalar<'_>) -> CowVal<'_, '_> {
         Scalar::Int(value) => CowVal::owned(CelInt::from(value)),
         Scalar::Double(value) => CowVal::owned(CelDouble::from(value)),
         Scalar::Text(value) => CowVal::owned(CelString::from(value)),
+        // Neither null nor equal to anything that can be written.
+        Scalar::Compound => CowVal::owned(CelMap::from(HashMap::<CelMapKey<'_>, Box<dyn Val>>::new())),
         Scalar::Time(value) => CowVal::owned(CelTimestamp::from(value.fixed_offset())),
     }
 }

@@ -7,6 +7,8 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
+use crate::rule::view::View;
+use crate::rule::vocabulary::Vocabulary;
 use crate::rule::{build, fast, slow};
 
 fn one_of(choices: &'static [&'static str]) -> BoxedStrategy<String> {
@@ -181,11 +183,11 @@ fn the_fast_tree_and_the_interpreter_answer_alike() {
         let mut runner = TestRunner::new(Config { cases: 600, failure_persistence: None, ..Config::default() });
         let cases = (combined(plain()).prop_filter("within the caps", |source| fits(source)), prop::collection::vec(worlds(), 8));
         let agree = |(source, worlds): (String, Vec<World>)| {
-            let tree = build::parse(&source).map_err(|error| TestCaseError::fail(format!("{source}: {error}")))?.tree;
+            let tree = build::parse(&source, Vocabulary::Request).map_err(|error| TestCaseError::fail(format!("{source}: {error}")))?.tree;
             let fast = fast::compile(&tree).ok_or_else(|| TestCaseError::fail(format!("{source} is not fast")))?;
             let slow = slow::Interpreted::new(tree);
             for world in worlds {
-                let (one, other) = (fast.verdict(&world.facts()), slow.verdict(&world.facts()));
+                let (one, other) = (fast.verdict(View::Request(&world.facts())), slow.verdict(View::Request(&world.facts())));
                 prop_assert_eq!(kind(&one), kind(&other), "{}: {:?} and {:?} for {:?}", source, one, other, world);
             }
             Ok(())
@@ -201,10 +203,10 @@ fn what_passes_the_check_never_meets_an_unknown_name() {
         let leaf = prop_oneof![plain(), rich()].boxed();
         let cases = (combined(leaf).prop_filter("within the caps", |source| fits(source)), prop::collection::vec(worlds(), 4));
         let sound = |(source, worlds): (String, Vec<World>)| {
-            let Ok(checked) = build::parse(&source) else { return Ok(()) };
+            let Ok(checked) = build::parse(&source, Vocabulary::Request) else { return Ok(()) };
             let slow = Arc::new(slow::Interpreted::new(checked.tree));
             for world in worlds {
-                let verdict = slow.verdict(&world.facts());
+                let verdict = slow.verdict(View::Request(&world.facts()));
                 let broken = matches!(&verdict, Verdict::Errored(why) if why.contains("interpreter") || why.contains("did not answer") || why.contains("can't be evaluated"));
                 prop_assert!(!broken, "{}: {:?} for {:?}", source, verdict, world);
             }

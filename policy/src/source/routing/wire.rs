@@ -6,17 +6,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Aggregation, Attempt, CacheSettings, EnsembleMember, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target, Variant,
+    Aggregation, Attempt, CacheSettings, CascadeStep, EnsembleMember, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target,
+    Variant,
 };
 use crate::source::Tier;
 
 /// Every strategy with its own members.
-const STRATEGIES: [(&str, &[&str]); 8] = [
+const STRATEGIES: [(&str, &[&str]); 9] = [
     ("single", &["model"]),
     ("fallback", &["attempts", "retry_on", "total_budget_ms"]),
     ("cost_optimized", &["quality_tier", "allowed_models"]),
     ("latency_optimized", &["models"]),
     ("ensemble", &["aggregation", "members", "judge", "timeout_ms", "quorum"]),
+    ("cascade", &["steps"]),
     ("ab_test", &["variants", "sticky_by"]),
     ("custom_rules", &["rules"]),
     ("allowlist", &["models", "otherwise"]),
@@ -49,6 +51,8 @@ struct Flat {
     timeout_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quorum: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<CascadeStep>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     variants: Option<Vec<Variant>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl From<&RoutingDocument> for Flat {
             Strategy::Ensemble { aggregation, members, judge, timeout_ms, quorum } => {
                 Self { aggregation: Some(aggregation), members: Some(members), judge, timeout_ms, quorum, ..common }
             }
+            Strategy::Cascade { steps } => Self { steps: Some(steps), ..common },
             Strategy::AbTest { variants, sticky_by } => Self { variants: Some(variants), sticky_by, ..common },
             Strategy::CustomRules { rules } => Self { rules: Some(rules), ..common },
             Strategy::Allowlist { models, otherwise } => Self { models: Some(models), otherwise: Some(otherwise), ..common },
@@ -106,6 +111,7 @@ impl Flat {
             ("judge", self.judge.is_some()),
             ("timeout_ms", self.timeout_ms.is_some()),
             ("quorum", self.quorum.is_some()),
+            ("steps", self.steps.is_some()),
             ("variants", self.variants.is_some()),
             ("sticky_by", self.sticky_by.is_some()),
             ("rules", self.rules.is_some()),
@@ -150,6 +156,7 @@ impl Flat {
                 timeout_ms: self.timeout_ms,
                 quorum: self.quorum,
             },
+            "cascade" => Strategy::Cascade { steps: need(self.steps, name, "steps")? },
             "ab_test" => Strategy::AbTest { variants: need(self.variants, name, "variants")?, sticky_by: self.sticky_by },
             "custom_rules" => Strategy::CustomRules { rules: need(self.rules, name, "rules")? },
             _ => Strategy::Allowlist { models: need(self.models, name, "models")?, otherwise: need(self.otherwise, name, "otherwise")? },
@@ -193,6 +200,7 @@ mod tests {
             json!({"strategy": "ab_test", "variants": [{"name": "a", "weight": 1, "config": "@a"}]}),
             json!({"strategy": "ensemble", "aggregation": "llm_judge", "members": [{"model": "@a", "weight": 0.5}, {"model": "x/y"}],
                 "judge": "x/z", "timeout_ms": 5000, "quorum": 2}),
+            json!({"strategy": "cascade", "steps": [{"model": "@a", "accept": "!response.refused"}, {"model": "x/y"}]}),
             json!({"strategy": "custom_rules", "rules": [{"if": "true", "then": "pass"}, {"else": {"deny": "no"}}]}),
             json!({"strategy": "allowlist", "models": ["claude-*"], "otherwise": "@a"}),
         ] {
@@ -206,7 +214,7 @@ mod tests {
         for (document, expected) in [
             (
                 json!({"strategy": "nope"}),
-                "unknown strategy `nope`; known are single, fallback, cost_optimized, latency_optimized, ensemble, ab_test",
+                "unknown strategy `nope`; known are single, fallback, cost_optimized, latency_optimized, ensemble, cascade, ab_test",
             ),
             (json!({"strategy": "cost_optimized"}), "strategy `cost_optimized` needs `quality_tier`"),
             (json!({"strategy": "cost_optimized", "quality_tier": "best"}), "unknown variant `best`, expected one of `economy`"),

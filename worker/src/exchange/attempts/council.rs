@@ -1,5 +1,5 @@
-//! Routes whose answer is looked at before anything of it is sent: several targets are asked, at once where the route says so, and what
-//! they said becomes one answer.
+//! Routes whose answer is looked at before anything of it is sent: several targets are asked, at once (an ensemble) or
+//! one after the other (a cascade), and what they said becomes one answer.
 //!
 //! Every attempt is admitted, journaled and settled on its own, as on a plain route. One that is no longer needed is cancelled by dropping
 //! it, which closes its connection and settles its input, as the provider may have read it.
@@ -9,6 +9,7 @@
 //! Leaves out: streams on the way. Whole answers are asked for, and one is replayed where the caller wanted a stream.
 
 mod ballot;
+mod cascade;
 mod ensemble;
 mod judge;
 
@@ -29,7 +30,7 @@ use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 use smallvec::SmallVec;
 
-use super::{Current, Failed, Flight, REFUSAL_LIMIT, REFUSAL_TIME, REPLY_LIMIT, back_off, bug, chain, class_of, collect, input_only};
+use super::{Current, Failed, Flight, REFUSAL_LIMIT, REFUSAL_TIME, REPLY_LIMIT, back_off, bug, chain, class_of, collect, input_only, late};
 use crate::clock;
 use crate::enforce::{Gate, name_of};
 use crate::exchange::{Context, Failure, RefusedReply};
@@ -129,6 +130,7 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
                 self.ask_in_turn(attempts, retry_on, question, bounds.within(*total_budget_ms)).boxed()
             }
             Route::Ensemble(ensemble) => self.ask_together(ensemble, question, bounds).boxed(),
+            Route::Cascade(cascade) => self.ask_until_accepted(cascade, question, bounds).boxed(),
         }
     }
 
@@ -170,7 +172,7 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
     async fn ask_target(&self, target: &'p ResolvedTarget, question: Question<'_>, bounds: Bounds) -> Result<Whole<'p>, Failed> {
         let left = bounds.left();
         if left.is_zero() {
-            return Err(Failed::new(Failure::Deadline, FailureClass::Retryable(RetryOn::Timeout)));
+            return Err(late());
         }
         let name = name_of(target);
         let health = self.flight.lock().health;

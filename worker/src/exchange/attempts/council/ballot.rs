@@ -81,7 +81,7 @@ pub(super) fn normalised(text: &str) -> String {
 }
 
 /// The JSON that a text is, also where it stands in a fence.
-fn json(text: &str) -> Option<Value> {
+pub(super) fn json(text: &str) -> Option<Value> {
     let text = text.trim();
     let fenced = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
     let inner = fenced.map_or(text, |rest| rest.strip_prefix("json").unwrap_or(rest).trim());
