@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::stand_in::StoodIn;
 use super::{BudgetView, Deciding, Refusal};
 use crate::bundle::v1::{Member, Target};
 use crate::decision::{DenialReason, Ensemble, Route, RouteMember};
@@ -57,16 +58,9 @@ impl Deciding<'_> {
     /// Members and judge with their stand-ins, and the first budget that asked for one.
     pub(super) fn stand_in_members(&mut self, ensemble: Ensemble, view: &dyn BudgetView) -> Result<(Route, Option<u32>), Refusal> {
         let Ensemble { config, aggregation, members, judge, timeout_ms, quorum } = ensemble;
-        let (mut kept, mut by, mut refusal) = (Vec::with_capacity(members.len()), None, None);
-        for RouteMember { route, weight_ppm } in members {
-            match self.stand_in(route, view) {
-                Ok((route, budget)) => {
-                    by = by.or(budget);
-                    kept.push(RouteMember { route, weight_ppm });
-                }
-                Err(refused) => refusal = Some(refused),
-            }
-        }
+        let parts = members.into_iter().map(|member| (member.route, member.weight_ppm));
+        let StoodIn { parts, mut by, refusal } = self.stand_in_each(parts, view);
+        let members: Vec<_> = parts.into_iter().map(|(route, weight_ppm)| RouteMember { route, weight_ppm }).collect();
         let judge = match judge {
             Some(judge) => {
                 let (route, budget) = self.stand_in(*judge, view)?;
@@ -75,10 +69,10 @@ impl Deciding<'_> {
             }
             None => None,
         };
-        if kept.len() < quorum {
-            return Err(refusal.unwrap_or_else(|| too_few(&config, kept.len(), quorum)));
+        if members.len() < quorum {
+            return Err(refusal.unwrap_or_else(|| too_few(&config, members.len(), quorum)));
         }
-        Ok((Route::Ensemble(Ensemble { config, aggregation, members: kept, judge, timeout_ms, quorum }), by))
+        Ok((Route::Ensemble(Ensemble { config, aggregation, members, judge, timeout_ms, quorum }), by))
     }
 }
 
