@@ -6,6 +6,7 @@
 //! Leaves out: which target, how often and when to stop (`route`, `exchange`), and what the bytes mean (`llm`).
 
 pub(crate) mod address;
+pub(crate) mod azure;
 pub(crate) mod connections;
 pub(crate) mod destination;
 pub(crate) mod outgoing;
@@ -103,7 +104,7 @@ pub(crate) async fn send(
         Some(Reach::Unusable(problem)) => return Err(unusable(problem)),
         None => return Err(unusable("it is not in the bundle")),
     };
-    let prepared = outgoing.prepare(line.vendor, way.admission)?;
+    let prepared = outgoing.prepare(&line.vendor, way.admission)?;
     let request = outgoing.to_wire(&prepared, line, way).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
     let reply = connections.exchange(&addresses, &request).await?;

@@ -70,7 +70,7 @@ enum Body<'r> {
 
 impl<'r> Outgoing<'r> {
     /// Says the request as a provider of `vendor` takes it.
-    pub(super) fn prepare(&self, vendor: Vendor, admission: &Admission<'_>) -> Result<Prepared<'r>, SendError> {
+    pub(super) fn prepare(&self, vendor: &Vendor, admission: &Admission<'_>) -> Result<Prepared<'r>, SendError> {
         let target = admission.target();
         let unusable = || SendError::Unusable { provider: target.provider_name.to_string(), problem: "it makes no embeddings" };
         let (head, model) = (self.head, &*target.model);

@@ -3,8 +3,10 @@
 //! A provider that can't be reached does not spoil the bundle: it keeps the reason for whoever is routed to it, and the others serve.
 
 use policy::bundle::v1;
+use policy::catalogue::{AzureAddress, find_vendor};
 use secrecy::SecretString;
 
+use super::azure::Azure;
 use super::site::Site;
 use super::vendor::Vendor;
 
@@ -34,15 +36,22 @@ impl Reach {
         if provider.vendor == "simulated" {
             return Self::Simulated;
         }
-        let Some(vendor) = Vendor::named(&provider.vendor) else {
-            return Self::Unusable("this version does not speak to its vendor");
-        };
-        let Some(base_url) = provider.base_url.as_deref() else {
-            return Self::Unusable("it has no `base_url`");
-        };
-        match Site::parse(base_url) {
-            Some(site) => Self::Network(Line { vendor, site, key }),
-            None => Self::Unusable("its `base_url` can't be read"),
+        match vendor_and_site(provider) {
+            Ok((vendor, site)) => Self::Network(Line { vendor, site, key }),
+            Err(problem) => Self::Unusable(problem),
         }
     }
+}
+
+fn vendor_and_site(provider: &v1::Provider) -> Result<(Vendor, Site), &'static str> {
+    let unknown = "this version does not speak to its vendor";
+    let base_url = provider.base_url.as_deref().ok_or("it has no `base_url`")?;
+    let (vendor, place) = if provider.vendor == "azure" {
+        let quirks = find_vendor("azure").and_then(|vendor| vendor.quirks).ok_or(unknown)?;
+        let address = AzureAddress::read(base_url)?;
+        (Vendor::Azure(Azure::at(&address, quirks)), address.resource)
+    } else {
+        (Vendor::named(&provider.vendor).ok_or(unknown)?, base_url)
+    };
+    Ok((vendor, Site::parse(place).ok_or("its `base_url` can't be read")?))
 }
