@@ -6,6 +6,7 @@
 //!
 //! Leaves out: retired models, realtime and speech models, and what is charged by another unit than the token and the call.
 
+mod azure;
 mod vendor;
 
 use std::sync::{Arc, LazyLock};
@@ -17,6 +18,7 @@ use crate::money::Usd;
 use crate::price::{LongContext, PriceSheet, Rates};
 use crate::source::Tier;
 
+pub use azure::AzureAddress;
 pub use vendor::{OutputMember, Quirks, StreamUsage, VENDORS, Vendor, find_vendor};
 
 /// The name of a catalogue line that is about every model of its vendor that has no line of its own.

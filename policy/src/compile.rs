@@ -17,7 +17,7 @@ mod selection;
 pub use models::upstream_address_refusal;
 pub(crate) use routing::kind_of as rule_kind;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::bundle::v1;
@@ -69,6 +69,8 @@ struct Index<'a> {
     budgets: HashMap<&'a str, u32>,
     /// Providers that are known to serve a bare model name, in order.
     bare_models: HashMap<String, Vec<u32>>,
+    /// What stands under `models`, by provider and name.
+    declared_models: HashSet<(u32, &'a str)>,
 }
 
 impl Index<'_> {

@@ -1,5 +1,6 @@
 //! The worker as its callers see it: a real process between a socket and a provider.
 
+mod azure;
 mod bad_input;
 mod cascades;
 mod decisions;

@@ -31,13 +31,13 @@ use parking_lot::Mutex;
 use policy::engine::Engine;
 use policy::facts::Subject;
 use policy::redis::RedisAddress;
-use secrecy::SecretString;
 use tokio::sync::Notify;
 
 use crate::budget::{BudgetTable, Budgets};
 use crate::clock;
 use crate::config::WorkerConfig;
 use crate::link::{ControlPlane, Enrolment};
+use crate::upstream::Reach;
 pub use apply::ApplyError;
 use kept::Kept;
 pub(crate) use kept::write_atomically;
@@ -46,21 +46,20 @@ pub(crate) use kept::write_atomically;
 pub struct OrgPolicy {
     /// Decides.
     pub engine: Engine,
-    /// Opened provider secrets, in the order of the bundle's providers.
-    pub secrets: Vec<Option<SecretString>>,
     /// Revision of the bundle.
     pub applied_revision: u64,
     /// When it was put in force here.
     pub applied_at: DateTime<Utc>,
     digest: String,
+    /// In the order of the bundle's providers.
+    reaches: Vec<Reach>,
     budgets: BudgetTable,
 }
 
 impl OrgPolicy {
-    /// Secret of a provider of the bundle.
-    #[must_use]
-    pub fn secret(&self, provider: u32) -> Option<&SecretString> {
-        self.secrets.get(usize::try_from(provider).ok()?)?.as_ref()
+    /// How a provider of the bundle is reached.
+    pub(crate) fn reach(&self, provider: u32) -> Option<&Reach> {
+        self.reaches.get(usize::try_from(provider).ok()?)
     }
 
     /// Its budgets, by the bundle's own index.

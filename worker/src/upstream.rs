@@ -6,9 +6,11 @@
 //! Leaves out: which target, how often and when to stop (`route`, `exchange`), and what the bytes mean (`llm`).
 
 pub(crate) mod address;
+pub(crate) mod azure;
 pub(crate) mod connections;
 pub(crate) mod destination;
 pub(crate) mod outgoing;
+pub(crate) mod reach;
 pub(crate) mod reply;
 pub(crate) mod simulated;
 pub(crate) mod site;
@@ -21,8 +23,8 @@ use crate::route::FailureClass;
 
 pub(crate) use connections::Connections;
 pub(crate) use outgoing::{Outgoing, Way, WayBack};
+pub(crate) use reach::Reach;
 pub(crate) use reply::{Reply, ReplyBody, ReplyCut};
-use vendor::Vendor;
 
 /// Why there is no response head.
 #[derive(Debug, thiserror::Error)]
@@ -96,19 +98,15 @@ pub(crate) async fn send(
 ) -> Result<Reply, SendError> {
     let target = way.admission.target();
     let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
-    let index = usize::try_from(target.provider).map_err(|_| unusable("it is not in the bundle"))?;
-    let bundle = policy.engine.bundle();
-    let provider = bundle.providers.get(index).ok_or_else(|| unusable("it is not in the bundle"))?;
-    if provider.vendor == "simulated" {
-        return Ok(simulated::answer(way.admission, outgoing).await);
-    }
-    let vendor = Vendor::named(&provider.vendor).ok_or_else(|| unusable("this version does not speak to its vendor"))?;
-    let base_url = provider.base_url.as_deref().ok_or_else(|| unusable("it has no `base_url`"))?;
-    let site = site::Site::parse(base_url).ok_or_else(|| unusable("its `base_url` can't be read"))?;
-    let secret = outgoing.caller_key.or_else(|| policy.secret(target.provider));
-    let prepared = outgoing.prepare(vendor, way.admission)?;
-    let request = outgoing.to_wire(&prepared, vendor, &site, secret, way).ok_or_else(|| unusable("its key can't be sent"))?;
-    let addresses = connections.resolve(base_url, &site, bundle.deny_private_upstreams).await?;
+    let line = match policy.reach(target.provider) {
+        Some(Reach::Network(line)) => line,
+        Some(Reach::Simulated) => return Ok(simulated::answer(way.admission, outgoing).await),
+        Some(Reach::Unusable(problem)) => return Err(unusable(problem)),
+        None => return Err(unusable("it is not in the bundle")),
+    };
+    let prepared = outgoing.prepare(&line.vendor, way.admission)?;
+    let request = outgoing.to_wire(&prepared, line, way).ok_or_else(|| unusable("its key can't be sent"))?;
+    let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
     let reply = connections.exchange(&addresses, &request).await?;
     Ok(Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply })
 }

@@ -14,6 +14,8 @@ pub struct Vendor {
     pub served: bool,
     /// How its chat completions differ from OpenAI's; absent where it has another dialect.
     pub quirks: Option<Quirks>,
+    /// Whether customers name its models themselves, so that there need not be one of the catalogue's name.
+    pub named_by_customers: bool,
 }
 
 /// How a vendor's chat completions differ from OpenAI's.
@@ -95,11 +97,11 @@ const OPENROUTER: Quirks = Quirks { output_limit: OutputMember::Either, stream_u
 const DEEPSEEK: Quirks = Quirks { output_limit: OutputMember::MaxTokens, ..LIKE_OPENAI };
 
 const fn chat(name: &'static str, base_url: Option<&'static str>, quirks: Quirks) -> Vendor {
-    Vendor { name, base_url, served: true, quirks: Some(quirks) }
+    Vendor { name, base_url, served: true, quirks: Some(quirks), named_by_customers: false }
 }
 
 const fn other(name: &'static str, base_url: Option<&'static str>, served: bool) -> Vendor {
-    Vendor { name, base_url, served, quirks: None }
+    Vendor { name, base_url, served, quirks: None, named_by_customers: false }
 }
 
 /// All vendors.
@@ -109,7 +111,7 @@ pub const VENDORS: [Vendor; 18] = [
     other("simulated", None, true),
     other("anthropic", Some("https://api.anthropic.com"), true),
     other("google", Some("https://generativelanguage.googleapis.com"), true),
-    other("azure", None, false),
+    Vendor { named_by_customers: true, ..chat("azure", None, LIKE_OPENAI) },
     other("bedrock", None, false),
     other("vertex", None, false),
     chat("groq", Some("https://api.groq.com/openai/v1"), GROQ),

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::{Index, Rejections, names};
 use crate::bundle::v1;
 use crate::catalogue;
-use crate::catalogue::Listing;
+use crate::catalogue::{AzureAddress, Listing};
 use crate::money::Usd;
 use crate::price::{PriceSheet, Rates};
 use crate::source::{Model, ModelRecord, NOT_A_PRICE, Organization, is_price};
@@ -30,19 +30,18 @@ pub(super) fn compile_providers(organization: &Organization, rejections: &mut Re
         let base_url = provider.base_url.as_deref().or(default);
         match base_url {
             Some(url) => {
-                if let Err(message) = check_base_url(url, organization.settings.deny_private_upstreams) {
+                let place = if provider.vendor == "azure" { AzureAddress::read(url).map(|address| address.resource) } else { Ok(url) };
+                let checked =
+                    place.map_err(str::to_owned).and_then(|url| check_base_url(url, organization.settings.deny_private_upstreams));
+                if let Err(message) = checked {
                     rejections.add("provider", &provider.name, "base_url", message);
                 }
             }
-            None if provider.vendor == "openai_compatible" => {
-                rejections.add(
-                    "provider",
-                    &provider.name,
-                    "base_url",
-                    "an `openai_compatible` provider needs an address, such as `http://127.0.0.1:8000/v1`",
-                );
+            None => {
+                if let Some(message) = address_wanted(&provider.vendor) {
+                    rejections.add("provider", &provider.name, "base_url", message);
+                }
             }
-            None => {}
         }
         compiled.push(v1::Provider {
             id: record.id.clone(),
@@ -53,6 +52,15 @@ pub(super) fn compile_providers(organization: &Organization, rejections: &mut Re
         });
     }
     compiled
+}
+
+/// What to say where every customer of a vendor has an address of their own and none is given.
+fn address_wanted(vendor: &str) -> Option<&'static str> {
+    match vendor {
+        "openai_compatible" => Some("an `openai_compatible` provider needs an address, such as `http://127.0.0.1:8000/v1`"),
+        "azure" => Some("an `azure` provider needs the address of its resource, such as `https://NAME.openai.azure.com`"),
+        _ => None,
+    }
 }
 
 fn check_base_url(text: &str, deny_private: bool) -> Result<(), String> {
@@ -111,7 +119,7 @@ pub(super) fn compile_models<'a>(organization: &'a Organization, index: &mut Ind
             rejections.add("provider", &record.provider.name, "name", "this provider is there twice");
         }
     }
-    let mut declared: HashMap<(u32, &str), &ModelRecord> = HashMap::new();
+    let mut declared: HashMap<(u32, &'a str), &ModelRecord> = HashMap::new();
     for record in &organization.models {
         let full = record.model.model.as_str();
         let Some((provider, name)) = full.split_once('/').filter(|(_, name)| !name.is_empty()) else {
@@ -127,6 +135,7 @@ pub(super) fn compile_models<'a>(organization: &'a Organization, index: &mut Ind
             rejections.add("model", full, "model", "this model is there twice");
         }
     }
+    index.declared_models = declared.keys().copied().collect();
     let mut compiled = Vec::new();
     for (position, record) in (0_u32..).zip(&organization.providers) {
         let known = catalogue::listings_of(&record.provider.vendor).filter(|listing| listing.holds_at(organization.time));

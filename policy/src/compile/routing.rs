@@ -43,7 +43,7 @@ pub(super) struct Offers<'a> {
 pub(super) struct Place<'a, 'b> {
     slug: &'a str,
     project: Option<u32>,
-    index: &'a Index<'a>,
+    pub(super) index: &'a Index<'a>,
     pub(super) offers: Offers<'a>,
     rejections: &'b mut Rejections,
 }

@@ -22,8 +22,8 @@ impl Place<'_, '_> {
         if let Some(patterns) = patterns {
             self.check_patterns("allowed_models", patterns);
         }
-        let of_tier: Vec<_> =
-            (0_u32..).zip(self.offers.models).filter(|(_, model)| model.tier == Some(tier) && is_one_model(model)).collect();
+        let is_of_tier = |model: &v1::Model| model.tier == Some(tier) && is_one_model(model) && self.is_there(model);
+        let of_tier: Vec<_> = (0_u32..).zip(self.offers.models).filter(|(_, model)| is_of_tier(model)).collect();
         let usable: Vec<_> = of_tier.iter().filter(|(_, model)| model.rates.is_some() && self.is_served(model)).collect();
         let named = |model: &v1::Model| {
             let provider = self.provider_of(model).map(|provider| provider.name.as_ref()).unwrap_or_default();
@@ -54,9 +54,18 @@ impl Place<'_, '_> {
         usize::try_from(model.provider).ok().and_then(|at| self.offers.providers.get(at))
     }
 
+    fn vendor_of(&self, model: &v1::Model) -> Option<&'static catalogue::Vendor> {
+        self.provider_of(model).and_then(|provider| catalogue::find_vendor(&provider.vendor))
+    }
+
     fn is_served(&self, model: &v1::Model) -> bool {
-        let vendor = self.provider_of(model).and_then(|provider| catalogue::find_vendor(&provider.vendor));
-        vendor.is_some_and(|vendor| vendor.served)
+        self.vendor_of(model).is_some_and(|vendor| vendor.served)
+    }
+
+    /// Where customers name the models, the catalogue can't know which there are: what is declared is.
+    fn is_there(&self, model: &v1::Model) -> bool {
+        let declared = || self.index.declared_models.contains(&(model.provider, model.name.as_ref()));
+        !self.vendor_of(model).is_some_and(|vendor| vendor.named_by_customers) || declared()
     }
 
     /// The first few, for a message.

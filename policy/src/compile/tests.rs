@@ -105,6 +105,18 @@ fn every_rejection_names_resource_and_field() {
             "field `base_url`: an `openai_compatible` provider needs an address",
         ),
         (
+            json!({"providers": [{"name": "p", "vendor": "azure"}]}),
+            "field `base_url`: an `azure` provider needs the address of its resource",
+        ),
+        (
+            json!({"providers": [{"name": "p", "vendor": "azure", "base_url": "https://x.openai.azure.com/openai/deployments/d"}]}),
+            "field `base_url`: write the address of the resource alone",
+        ),
+        (
+            json!({"providers": [{"name": "p", "vendor": "azure", "base_url": "http://169.254.169.254?api-version=preview"}]}),
+            "field `base_url`: `169.254.169.254` is a link-local or cloud-metadata address",
+        ),
+        (
             json!({"models": [{"model": "nowhere/m", "input_usd_per_mtok": 1}]}),
             "model `nowhere/m`, field `model`: there is no provider `nowhere`",
         ),

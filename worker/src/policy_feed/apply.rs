@@ -12,6 +12,7 @@ use super::{Fleet, OrgPolicy, Policies};
 use crate::budget::BudgetTable;
 use crate::clock;
 use crate::link::Identity;
+use crate::upstream::Reach;
 
 /// Why a bundle was not put in force.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ impl OrgPolicy {
     /// When it is not genuine, or this program can't use it.
     pub fn load(envelope: &Envelope, identity: &Identity) -> Result<Self, ApplyError> {
         let bundle = envelope.open(&identity.verifying_key)?;
-        let mut secrets = Vec::with_capacity(bundle.providers.len());
+        let mut reaches = Vec::with_capacity(bundle.providers.len());
         for provider in &bundle.providers {
             let opened = provider
                 .api_key
@@ -56,7 +57,7 @@ impl OrgPolicy {
                 Some(Err(_)) => return Err(refused()),
                 Some(Ok(bytes)) => Some(SecretString::from(std::str::from_utf8(&bytes).map_err(|_| refused())?)),
             };
-            secrets.push(secret);
+            reaches.push(Reach::of(provider, secret));
         }
         let budgets = BudgetTable::new(&bundle.budgets);
         let engine = Engine::load(bundle).map_err(|source| ApplyError::Load {
@@ -66,10 +67,10 @@ impl OrgPolicy {
         })?;
         Ok(Self {
             engine,
-            secrets,
             applied_revision: envelope.revision,
             applied_at: clock::now(),
             digest: envelope.digest.clone(),
+            reaches,
             budgets,
         })
     }

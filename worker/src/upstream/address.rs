@@ -12,7 +12,7 @@ const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x025
 
 /// How an address is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Zone {
     /// Anybody's.
     Public,
     /// Loopback, private and shared networks.
@@ -22,30 +22,30 @@ pub(crate) enum Reach {
 }
 
 /// Classifies `address`, looking through the IPv6 forms that carry an IPv4 address.
-pub(crate) fn reach(address: IpAddr) -> Reach {
+pub(crate) fn zone(address: IpAddr) -> Zone {
     match address {
-        IpAddr::V4(v4) => reach_v4(v4),
+        IpAddr::V4(v4) => zone_v4(v4),
         IpAddr::V6(v6) => match embedded_v4(v6) {
-            Some(v4) => reach_v4(v4),
-            None => reach_v6(v6),
+            Some(v4) => zone_v4(v4),
+            None => zone_v6(v6),
         },
     }
 }
 
-fn reach_v4(v4: Ipv4Addr) -> Reach {
+fn zone_v4(v4: Ipv4Addr) -> Zone {
     let [first, second, ..] = v4.octets();
     if v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast() || v4.is_multicast() || METADATA_V4.contains(&v4) || first == 0 {
-        return Reach::Forbidden;
+        return Zone::Forbidden;
     }
     let shared = first == 100 && (64..128).contains(&second);
-    if v4.is_loopback() || v4.is_private() || shared { Reach::Private } else { Reach::Public }
+    if v4.is_loopback() || v4.is_private() || shared { Zone::Private } else { Zone::Public }
 }
 
-fn reach_v6(v6: Ipv6Addr) -> Reach {
+fn zone_v6(v6: Ipv6Addr) -> Zone {
     if v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast() || v6 == METADATA_V6 {
-        return Reach::Forbidden;
+        return Zone::Forbidden;
     }
-    if v6.is_loopback() || v6.is_unique_local() { Reach::Private } else { Reach::Public }
+    if v6.is_loopback() || v6.is_unique_local() { Zone::Private } else { Zone::Public }
 }
 
 /// The IPv4 address inside mapped, compatible, NAT64 and 6to4 addresses.
@@ -78,8 +78,8 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Reach {
-        reach(text.parse().expect("an address"))
+    fn of(text: &str) -> Zone {
+        zone(text.parse().expect("an address"))
     }
 
     #[test]
@@ -97,21 +97,21 @@ mod tests {
             "::169.254.169.254",
             "::",
         ] {
-            assert_eq!(of(text), Reach::Forbidden, "{text}");
+            assert_eq!(of(text), Zone::Forbidden, "{text}");
         }
     }
 
     #[test]
     fn loopback_and_private_networks_are_private() {
         for text in ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1", "::ffff:10.0.0.1"] {
-            assert_eq!(of(text), Reach::Private, "{text}");
+            assert_eq!(of(text), Zone::Private, "{text}");
         }
     }
 
     #[test]
     fn other_addresses_are_public() {
         for text in ["1.1.1.1", "8.8.8.8", "2606:4700::1111"] {
-            assert_eq!(of(text), Reach::Public, "{text}");
+            assert_eq!(of(text), Zone::Public, "{text}");
         }
     }
 }

@@ -38,13 +38,8 @@ impl Connections {
         Self { transport, resolver: Resolver::new(limits.connect_timeout), metrics }
     }
 
-    pub(crate) async fn resolve(
-        &self,
-        base_url: &str,
-        site: &Site<'_>,
-        deny_private: bool,
-    ) -> Result<Arc<[Arc<Destination>]>, ResolveError> {
-        self.resolver.resolve(base_url, site, deny_private).await
+    pub(crate) async fn resolve(&self, site: &Site, deny_private: bool) -> Result<Arc<[Arc<Destination>]>, ResolveError> {
+        self.resolver.resolve(site, deny_private).await
     }
 
     /// Sends `request` to the first address that can be connected to.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora_core::upstreams::peer::{HttpPeer, Peer, PeerOptions};
 
-use super::address::{Reach, reach};
+use super::address::{Zone, zone};
 use super::site::Site;
 use crate::clock;
 
@@ -25,17 +25,17 @@ const NAMES: usize = 4096;
 pub(crate) struct Destination {
     peer: HttpPeer,
     key: u64,
-    reach: Reach,
+    zone: Zone,
 }
 
 impl Destination {
-    fn new(address: SocketAddr, site: &Site<'_>, connect_timeout: Duration) -> Self {
-        let mut peer = HttpPeer::new(address, site.tls, site.host.to_owned());
+    fn new(address: SocketAddr, site: &Site, connect_timeout: Duration) -> Self {
+        let mut peer = HttpPeer::new(address, site.tls, site.host.clone());
         peer.options.connection_timeout = Some(connect_timeout);
         peer.options.total_connection_timeout = Some(connect_timeout.saturating_mul(2));
         peer.options.idle_timeout = Some(Duration::from_secs(60));
         let key = peer.reuse_hash();
-        Self { peer, key, reach: reach(address.ip()) }
+        Self { peer, key, zone: zone(address.ip()) }
     }
 
     /// The pool key.
@@ -120,10 +120,10 @@ impl Resolver {
         Self { names: papaya::HashMap::new(), connect_timeout }
     }
 
-    /// The addresses of `base_url`'s site that may be connected to, in the resolver's order.
-    pub(crate) async fn resolve(&self, base_url: &str, site: &Site<'_>, deny_private: bool) -> Result<Addresses, ResolveError> {
+    /// The addresses of `site` that may be connected to, in the resolver's order.
+    pub(crate) async fn resolve(&self, site: &Site, deny_private: bool) -> Result<Addresses, ResolveError> {
         let now = clock::instant();
-        let known = self.names.pin().get(base_url).cloned();
+        let known = self.names.pin().get(&site.origin).cloned();
         if let Some(known) = &known
             && now.saturating_duration_since(known.at) < FRESH
         {
@@ -135,7 +135,7 @@ impl Resolver {
                 if names.len() >= NAMES {
                     names.clear();
                 }
-                names.insert(base_url.to_owned(), Arc::new(Resolved { addresses: Arc::clone(&addresses), at: now }));
+                names.insert(site.origin.clone(), Arc::new(Resolved { addresses: Arc::clone(&addresses), at: now }));
                 drop(names);
                 permitted(&addresses, site, deny_private)
             }
@@ -146,17 +146,17 @@ impl Resolver {
         }
     }
 
-    async fn look_up(&self, site: &Site<'_>) -> Result<Addresses, ResolveError> {
-        let host = || site.host.to_owned();
+    async fn look_up(&self, site: &Site) -> Result<Addresses, ResolveError> {
+        let host = || site.host.clone();
         // An empty name would switch verification off in the TLS connector.
-        if site.tls && rustls::pki_types::ServerName::try_from(site.host).is_err() {
+        if site.tls && rustls::pki_types::ServerName::try_from(site.host.as_str()).is_err() {
             return Err(ResolveError::ServerName { host: host() });
         }
         let make = |address| Arc::new(Destination::new(address, site, self.connect_timeout));
         if let Ok(literal) = site.host.parse::<IpAddr>() {
             return Ok(Arc::from([make(SocketAddr::new(literal, site.port))]));
         }
-        let lookup = tokio::time::timeout(self.connect_timeout, tokio::net::lookup_host((site.host, site.port)));
+        let lookup = tokio::time::timeout(self.connect_timeout, tokio::net::lookup_host((site.host.as_str(), site.port)));
         let found = match lookup.await {
             Ok(found) => found.map_err(|source| ResolveError::Lookup { host: host(), source })?,
             Err(_) => return Err(ResolveError::Lookup { host: host(), source: std::io::ErrorKind::TimedOut.into() }),
@@ -165,15 +165,15 @@ impl Resolver {
     }
 }
 
-fn permitted(addresses: &Addresses, site: &Site<'_>, deny_private: bool) -> Result<Addresses, ResolveError> {
-    let allowed = |destination: &Arc<Destination>| match destination.reach {
-        Reach::Public => true,
-        Reach::Private => !deny_private,
-        Reach::Forbidden => false,
+fn permitted(addresses: &Addresses, site: &Site, deny_private: bool) -> Result<Addresses, ResolveError> {
+    let allowed = |destination: &Arc<Destination>| match destination.zone {
+        Zone::Public => true,
+        Zone::Private => !deny_private,
+        Zone::Forbidden => false,
     };
     if !addresses.is_empty() && addresses.iter().all(allowed) {
         return Ok(Arc::clone(addresses));
     }
     let rest: Addresses = addresses.iter().filter(|destination| allowed(destination)).cloned().collect();
-    if rest.is_empty() { Err(ResolveError::Forbidden { host: site.host.to_owned() }) } else { Ok(rest) }
+    if rest.is_empty() { Err(ResolveError::Forbidden { host: site.host.clone() }) } else { Ok(rest) }
 }

@@ -11,7 +11,7 @@ use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::SecretString;
 
 use super::SendError;
-use super::site::Site;
+use super::reach::Line;
 use super::vendor::{Call, Vendor};
 use crate::enforce::Admission;
 use crate::ingress::headers::Forwarded;
@@ -70,7 +70,7 @@ enum Body<'r> {
 
 impl<'r> Outgoing<'r> {
     /// Says the request as a provider of `vendor` takes it.
-    pub(super) fn prepare(&self, vendor: Vendor, admission: &Admission<'_>) -> Result<Prepared<'r>, SendError> {
+    pub(super) fn prepare(&self, vendor: &Vendor, admission: &Admission<'_>) -> Result<Prepared<'r>, SendError> {
         let target = admission.target();
         let unusable = || SendError::Unusable { provider: target.provider_name.to_string(), problem: "it makes no embeddings" };
         let (head, model) = (self.head, &*target.model);
@@ -122,14 +122,8 @@ impl<'r> Outgoing<'r> {
     }
 
     /// Head and body; `None` when the key can't be put into a header.
-    pub(super) fn to_wire(
-        &self,
-        prepared: &Prepared<'_>,
-        vendor: Vendor,
-        site: &Site<'_>,
-        key: Option<&SecretString>,
-        way: &Way<'_, '_>,
-    ) -> Option<Bytes> {
+    pub(super) fn to_wire(&self, prepared: &Prepared<'_>, line: &Line, way: &Way<'_, '_>) -> Option<Bytes> {
+        let Line { vendor, site, key } = line;
         let forwarded = self.forwarded.lines_for(prepared.spoken);
         let length = prepared.body.len();
         let mut wire = BytesMut::with_capacity(length.saturating_add(forwarded.len()).saturating_add(768));
@@ -140,7 +134,7 @@ impl<'r> Outgoing<'r> {
         wire.put_slice(site.authority.as_bytes());
         wire.put_slice(b"\r\nContent-Type: application/json\r\nAccept: ");
         wire.put_slice(if self.head.stream { b"text/event-stream" } else { b"application/json" });
-        if let Some(key) = key
+        if let Some(key) = self.caller_key.or(key.as_ref())
             && !vendor.write_key(key, &mut wire)
         {
             return None;

@@ -3,24 +3,26 @@
 //! Reads only what a `base_url` may be: `http` or `https`, a host, a port, a path. No user, no query, no fragment; the compiler refuses
 //! such bundles, and this refuses them again rather than guess.
 
-/// Where a provider is, borrowed from its `base_url`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Site<'a> {
+/// Where a provider is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Site {
     /// `https`.
     pub tls: bool,
     /// Host without brackets.
-    pub host: &'a str,
+    pub host: String,
     /// Port, the scheme's own where none is written.
     pub port: u16,
     /// Host and port as the `Host` header wants them.
-    pub authority: &'a str,
+    pub authority: String,
     /// Path without a trailing slash; may be empty.
-    pub path: &'a str,
+    pub path: String,
+    /// Scheme and authority: what providers at one place have in common.
+    pub origin: String,
 }
 
-impl<'a> Site<'a> {
+impl Site {
     /// Takes `base_url` apart; `None` when it is none.
-    pub(crate) fn parse(base_url: &'a str) -> Option<Self> {
+    pub(crate) fn parse(base_url: &str) -> Option<Self> {
         let (tls, rest) = match base_url.strip_prefix("https://") {
             Some(rest) => (true, rest),
             None => (false, base_url.strip_prefix("http://")?),
@@ -34,7 +36,9 @@ impl<'a> Site<'a> {
             return None;
         }
         let (host, port) = split_port(authority, if tls { 443 } else { 80 })?;
-        Some(Self { tls, host, port, authority, path: path.trim_end_matches('/') })
+        let origin = format!("{}{authority}", if tls { "https://" } else { "http://" });
+        let path = path.trim_end_matches('/').to_owned();
+        Some(Self { tls, host: host.to_owned(), port, authority: authority.to_owned(), path, origin })
     }
 }
 
@@ -59,9 +63,11 @@ mod tests {
     #[test]
     fn a_base_url_is_taken_apart() {
         let site = Site::parse("https://api.openai.com/v1/").expect("a site");
-        assert_eq!((site.tls, site.host, site.port, site.authority, site.path), (true, "api.openai.com", 443, "api.openai.com", "/v1"));
+        assert_eq!((site.tls, site.port, &*site.host, &*site.authority), (true, 443, "api.openai.com", "api.openai.com"));
+        assert_eq!((&*site.path, &*site.origin), ("/v1", "https://api.openai.com"));
         let site = Site::parse("http://[::1]:9000").expect("a site");
-        assert_eq!((site.tls, site.host, site.port, site.authority, site.path), (false, "::1", 9000, "[::1]:9000", ""));
+        assert_eq!((site.tls, site.port, &*site.host, &*site.authority), (false, 9000, "::1", "[::1]:9000"));
+        assert_eq!((&*site.path, &*site.origin), ("", "http://[::1]:9000"));
     }
 
     #[test]

@@ -8,16 +8,20 @@ use llm::dialect::Dialect;
 use policy::catalogue::{Quirks, find_vendor};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::azure::Azure;
+
 /// Sent where an Anthropic provider is asked by somebody who does not say which version of its interface is meant.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// How one vendor takes requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Vendor {
     /// OpenAI: chat, responses, embeddings.
     OpenAi(Quirks),
     /// Servers that speak OpenAI's chat and embeddings, more or less.
     Compatible(Quirks),
+    /// Azure OpenAI: what OpenAI has, under paths of its own.
+    Azure(Azure),
     /// Anthropic: messages.
     Anthropic,
     /// Google's Gemini API.
@@ -25,10 +29,11 @@ pub(crate) enum Vendor {
 }
 
 impl Vendor {
-    /// The vendor of this name in a bundle, if it is reached over the network and known here.
+    /// The vendor of this name in a bundle, if its name says how it is reached over the network.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match (name, find_vendor(name)?.quirks) {
             ("openai", Some(quirks)) => Some(Self::OpenAi(quirks)),
+            ("azure", _) => None,
             (_, Some(quirks)) => Some(Self::Compatible(quirks)),
             ("anthropic", None) => Some(Self::Anthropic),
             ("google", None) => Some(Self::Google),
@@ -37,27 +42,27 @@ impl Vendor {
     }
 
     /// How its chat differs from OpenAI's; absent where it speaks none.
-    pub(crate) fn quirks(self) -> Option<Quirks> {
+    pub(crate) fn quirks(&self) -> Option<Quirks> {
         match self {
-            Self::OpenAi(quirks) | Self::Compatible(quirks) => Some(quirks),
+            Self::OpenAi(quirks) | Self::Compatible(quirks) | Self::Azure(Azure { quirks, .. }) => Some(*quirks),
             Self::Anthropic | Self::Google => None,
         }
     }
 
     /// The dialect to speak to it on behalf of a caller who speaks `caller`; `None` where it has nothing of that kind.
-    pub(crate) fn speaks(self, caller: Dialect, embeds: bool) -> Option<Dialect> {
+    pub(crate) fn speaks(&self, caller: Dialect, embeds: bool) -> Option<Dialect> {
         match (self, embeds) {
-            (Self::OpenAi(_) | Self::Compatible(_), true) => Some(Dialect::OpenAiEmbeddings),
+            (Self::OpenAi(_) | Self::Compatible(_) | Self::Azure(_), true) => Some(Dialect::OpenAiEmbeddings),
             (Self::Google, _) => Some(Dialect::Gemini),
             (Self::Anthropic, true) => None,
             (Self::Anthropic, false) => Some(Dialect::AnthropicMessages),
-            (Self::OpenAi(_), false) if caller == Dialect::OpenAiResponses => Some(Dialect::OpenAiResponses),
-            (Self::OpenAi(_) | Self::Compatible(_), false) => Some(Dialect::OpenAiChat),
+            (Self::OpenAi(_) | Self::Azure(_), false) if caller == Dialect::OpenAiResponses => Some(Dialect::OpenAiResponses),
+            (Self::OpenAi(_) | Self::Compatible(_) | Self::Azure(_), false) => Some(Dialect::OpenAiChat),
         }
     }
 
     /// Writes the path below the provider's base; `call` is what is asked for, where the path says it.
-    pub(crate) fn write_path(self, dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
+    pub(crate) fn write_path(&self, dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
         let fixed: &str = match dialect {
             Dialect::OpenAiChat | Dialect::BedrockConverse => "/chat/completions",
             Dialect::OpenAiResponses => "/responses",
@@ -74,17 +79,21 @@ impl Vendor {
                 }
             }
         };
-        wire.put_slice(fixed.as_bytes());
+        match self {
+            Self::Azure(azure) => azure.write_path(fixed, dialect, model, wire),
+            _ => wire.put_slice(fixed.as_bytes()),
+        }
     }
 
     /// Writes the header with the key; `false` when the key can't be put into a header.
-    pub(crate) fn write_key(self, key: &SecretString, wire: &mut BytesMut) -> bool {
+    pub(crate) fn write_key(&self, key: &SecretString, wire: &mut BytesMut) -> bool {
         let key = key.expose_secret();
         if key.bytes().any(|byte| !(b'!'..=b'~').contains(&byte)) {
             return false;
         }
         wire.put_slice(match self {
             Self::OpenAi(_) | Self::Compatible(_) => b"\r\nAuthorization: Bearer ",
+            Self::Azure(_) => b"\r\napi-key: ",
             Self::Anthropic => b"\r\nx-api-key: ",
             Self::Google => b"\r\nx-goog-api-key: ",
         });
@@ -93,9 +102,9 @@ impl Vendor {
     }
 
     /// Writes the version of the interface, where the vendor wants one and the caller named none.
-    pub(crate) fn write_version(self, callers: &[u8], wire: &mut BytesMut) {
+    pub(crate) fn write_version(&self, callers: &[u8], wire: &mut BytesMut) {
         let named = || callers.windows(VERSION.len()).any(|window| window.eq_ignore_ascii_case(VERSION));
-        if self == Self::Anthropic && !named() {
+        if *self == Self::Anthropic && !named() {
             wire.put_slice(b"\r\nanthropic-version: ");
             wire.put_slice(ANTHROPIC_VERSION.as_bytes());
         }
@@ -121,7 +130,7 @@ pub(crate) enum Call {
 mod tests {
     use super::*;
 
-    fn path(vendor: Vendor, dialect: Dialect, call: Call) -> String {
+    fn path(vendor: &Vendor, dialect: Dialect, call: Call) -> String {
         let mut wire = BytesMut::new();
         vendor.write_path(dialect, "m-1", call, &mut wire);
         String::from_utf8(wire.to_vec()).expect("text")
@@ -146,10 +155,10 @@ mod tests {
 
     #[test]
     fn paths_name_what_is_asked_for() {
-        assert_eq!(path(Vendor::Google, Dialect::OpenAiResponses, Call::Streamed), "/responses");
-        assert_eq!(path(Vendor::Anthropic, Dialect::AnthropicMessages, Call::Whole), "/v1/messages");
-        assert_eq!(path(Vendor::Google, Dialect::Gemini, Call::Streamed), "/v1beta/models/m-1:streamGenerateContent?alt=sse");
-        assert_eq!(path(Vendor::Google, Dialect::Gemini, Call::Embeddings), "/v1beta/models/m-1:batchEmbedContents");
+        assert_eq!(path(&Vendor::Google, Dialect::OpenAiResponses, Call::Streamed), "/responses");
+        assert_eq!(path(&Vendor::Anthropic, Dialect::AnthropicMessages, Call::Whole), "/v1/messages");
+        assert_eq!(path(&Vendor::Google, Dialect::Gemini, Call::Streamed), "/v1beta/models/m-1:streamGenerateContent?alt=sse");
+        assert_eq!(path(&Vendor::Google, Dialect::Gemini, Call::Embeddings), "/v1beta/models/m-1:batchEmbedContents");
     }
 
     #[test]

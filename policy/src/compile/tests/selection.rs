@@ -39,6 +39,16 @@ fn a_tier_is_its_priced_models_narrowed_by_patterns() {
 }
 
 #[test]
+fn of_a_vendor_whose_customers_name_the_models_only_those_declared_are_candidates() {
+    let azure = json!([{"name": "az", "vendor": "azure", "base_url": "https://x.openai.azure.com"}]);
+    let config = json!({"slug": "a", "strategy": "cost_optimized", "quality_tier": "economy"});
+    let mut wanted = json!({"routing_configs": [config], "providers": azure});
+    assert!(rejection(wanted.clone()).contains("no model is of tier `economy`"));
+    wanted["models"] = json!([{"model": "az/gpt-4.1-mini"}, {"model": "az/ours", "input_usd_per_mtok": 1, "quality_tier": "economy"}]);
+    assert_eq!(candidates(&compiled(manifest(wanted)).unwrap()), ["gpt-4.1-mini", "ours"]);
+}
+
+#[test]
 fn a_tier_without_a_model_to_take_is_refused_with_the_reason() {
     let unpriced = json!([{"name": "own", "vendor": "openai_compatible", "base_url": "http://127.0.0.1:9/v1"}]);
     let only = |tier: &str| with(json!({"strategy": "cost_optimized", "quality_tier": tier}));
