@@ -132,8 +132,7 @@ fn whole_verdict(flight: &Flight<'_, '_>, spoken: Dialect, body: &[u8]) -> Usage
             }
             let bytes = if flight.outgoing.head.embeds { 0 } else { u64::try_from(body.len()).unwrap_or(u64::MAX) };
             let output = output_from_bytes(bytes, u64::from(!flight.outgoing.head.embeds));
-            let usage =
-                Usage { input_tokens: Some(flight.outgoing.head.estimate().bound), output_tokens: Some(output), ..Usage::default() };
+            let usage = Usage { input_tokens: Some(flight.estimate().bound), output_tokens: Some(output), ..Usage::default() };
             UsageVerdict { source: UsageSource::PartialEstimate, usage }
         }
     }

@@ -1,5 +1,6 @@
 //! Decisions on whole organizations.
 
+mod bounds;
 mod strategies;
 
 use serde_json::{Value, json};

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use llm::stream::meter::{StreamMeter, UsageEvents};
+use llm::tokens::TokenEstimate;
 use policy::decision::{Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
 use policy::source::RetryOn;
@@ -249,9 +250,16 @@ impl<'p> Flight<'_, 'p> {
 
     /// Ends the current attempt with what can be guessed of an answer that nobody read: its input.
     pub(crate) fn end_estimated(&mut self, outcome: &'static str, status: u16) {
-        let verdict = StreamMeter::new(self.outgoing.head.dialect, UsageEvents::Forward).finish().verdict(self.outgoing.head.estimate());
+        let verdict = StreamMeter::new(self.outgoing.head.dialect, UsageEvents::Forward).finish().verdict(self.estimate());
         let consumed = Some(consumption(self.context, &verdict));
         self.end(AttemptEnd { outcome, status, took: self.took(), consumed });
+    }
+
+    /// The request's tokens as far as they are known before an answer says so; where the provider adds to them, as many as there may be.
+    pub(crate) fn estimate(&self) -> TokenEstimate {
+        let estimate = self.outgoing.head.estimate();
+        let bound = self.current.as_ref().and_then(|current| current.admission.target().input_bound(self.facts));
+        TokenEstimate { bound: bound.unwrap_or(estimate.bound), ..estimate }
     }
 
     /// Ends the current attempt: the admission is settled or released, event and trace say how it went.
