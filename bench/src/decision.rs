@@ -150,6 +150,8 @@ fn facts(model: &str) -> RequestFacts {
         stream: false,
         input_tokens: 220,
         input_tokens_bound: 1_024,
+        kept_input: None,
+        provider_tool: None,
         max_output_tokens: Some(256),
         choices: 1,
         has_tools: false,

@@ -92,7 +92,7 @@ fn request_outcome(dialect: Dialect, body: &[u8]) -> Value {
     if dialect != Dialect::OpenAiChat {
         outcome["files"] = head.sizes.files.into();
         outcome["hosted_tools"] = head.sizes.hosted_tools.into();
-        outcome["provider_state"] = head.provider_state.into();
+        outcome["provider_state"] = head.provider_state.is_some().into();
         outcome["thinking_budget"] = head.thinking_budget.into();
     }
     outcome

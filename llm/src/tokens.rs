@@ -28,8 +28,9 @@
 //! # Where it is none
 //!
 //! A referenced file can be longer than that (an hour of video is a million tokens to Gemini); what the provider keeps
-//! ([`crate::request::Head::provider_state`]) and what its own tools find ([`PromptSizes::hosted_tools`]) is not in the request at all. A
-//! price above the bound is then a provider's surprise and is recorded as such.
+//! ([`crate::request::Head::provider_state`]) and what its own tools find ([`crate::request::Head::provider_tool`]) is not in the request
+//! at all. Of files and of what is kept a model takes no more than its whole context, which whoever holds money for it must know; of tools
+//! that the provider runs nothing tells how often.
 
 /// Tokens for the opening and the preamble of a prompt.
 pub const FIXED: u64 = 64;

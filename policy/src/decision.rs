@@ -161,6 +161,8 @@ pub struct ResolvedTarget {
     pub prices: Option<Arc<PriceSheet>>,
     /// Names the version of the rates; empty where unknown.
     pub price_version: Arc<str>,
+    /// Tokens of input and output together; absent where unknown.
+    pub context_tokens: Option<u32>,
     /// Output tokens at most; absent where unknown.
     pub max_output_tokens: Option<u32>,
     /// Budgets on this model or provider, beside the permit's.
@@ -204,6 +206,8 @@ pub enum DenialReason {
     IpNotAllowed,
     /// No price is known, and a price is needed.
     Unpriced,
+    /// Nothing bounds what the request may cost, and a budget that blocks applies.
+    Unbounded,
     /// A blocking budget is used up.
     Budget(BudgetShortfall),
     /// More requests than the key's rate allows.
@@ -372,7 +376,7 @@ pub enum TraceStep {
     TargetRefused {
         /// `provider/model`
         target: Arc<str>,
-        /// By what: `allowed_models`, `allowlist`, `vendor`, `price`, `breaker`.
+        /// By what: `allowed_models`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
         by: &'static str,
     },
     /// A budget applies.

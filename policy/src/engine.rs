@@ -82,8 +82,8 @@ struct Deciding<'a> {
     trace: Trace,
     /// Allowlists that every target has to be on.
     allowlists: smallvec::SmallVec<[u32; 2]>,
-    /// Whether some claim must not pass its cap, so that a price is needed.
-    blocking: bool,
+    /// A budget that must not pass its cap, so that a price and a bound are needed.
+    blocking: Option<&'a str>,
 }
 
 impl Engine {
@@ -172,7 +172,7 @@ impl Engine {
             health,
             time_zone: self.time_zone,
         };
-        let blocking = claims.iter().any(|claim| self.budget(claim.budget).is_some_and(budgets::blocks));
+        let blocking = self.first_blocking(&claims);
         let mut deciding = Deciding { engine: self, subject, request, facts, trace, allowlists: smallvec::SmallVec::new(), blocking };
         if self.uses_estimate {
             deciding.facts.estimate = deciding.estimate();
@@ -239,6 +239,7 @@ impl DenialReason {
             Self::Policy => "policy_denied",
             Self::IpNotAllowed => "ip_not_allowed",
             Self::Unpriced => "model_unpriced",
+            Self::Unbounded => "cost_unbounded",
             Self::Budget(_) => "budget_exceeded",
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::BudgetUnavailable => "budget_unavailable",

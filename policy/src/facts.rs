@@ -150,6 +150,10 @@ pub struct RequestFacts {
     pub input_tokens: u64,
     /// No tokenizer can count more input tokens than this; for reservations.
     pub input_tokens_bound: u64,
+    /// What makes the provider put more into the prompt than the bound knows (`previous_response_id`, a file): the whole context at most.
+    pub kept_input: Option<&'static str>,
+    /// A tool that the provider runs by itself, as often as its model likes (`web_search`): no bound holds where it does.
+    pub provider_tool: Option<Arc<str>>,
     /// `max_tokens` or its successor, where the caller set it.
     pub max_output_tokens: Option<u64>,
     /// How many answers were asked for (`n`); at least 1.

@@ -69,6 +69,8 @@ pub(crate) fn request(model: &str) -> RequestFacts {
         stream: false,
         input_tokens: 100,
         input_tokens_bound: 400,
+        kept_input: None,
+        provider_tool: None,
         max_output_tokens: Some(1_000),
         choices: 1,
         has_tools: false,

@@ -3,7 +3,7 @@
 //! Invariant: an [`Admission`] can only be made here, and everything in `upstream` takes one, for every attempt. Its reservation ends by
 //! `settle` or `release`; there is no third way.
 //!
-//! The amount is the worst case: all input at the dearest input rate, all output that may come at the dearest output rate, in the dearest
+//! The amount is the worst case: all input (the whole context where the provider adds to the prompt) at the dearest input rate, all output that may come at the dearest output rate, in the dearest
 //! context length that so much input can reach. Where neither the
 //! caller nor the model bounds the output, a bound is sent along, because money that has no bound can't be held. Models without a price
 //! hold nothing (whether they are served at all is the bundle's `unpriced_models`).
@@ -125,7 +125,7 @@ impl Gate<'_> {
         let left = short.cap.saturating_sub(short.spend);
         let choices = u64::from(self.facts.choices);
         // Each answer shares the input; the limit is per answer.
-        let tokens = prices.affordable_output(left, self.facts.input_tokens_bound).checked_div(choices)?;
+        let tokens = prices.affordable_output(left, input_bound(self.facts, target)).checked_div(choices)?;
         let before = limit.map_or(u64::MAX, u64::from).min(target.output_limit(self.facts.max_output_tokens));
         let tokens = if tokens >= before { before.saturating_sub(1) } else { tokens };
         u32::try_from(tokens).ok().filter(|_| tokens >= LEAST_CLAMPED)
@@ -149,7 +149,12 @@ pub(crate) fn worst_case(facts: &RequestFacts, target: &ResolvedTarget, budgeted
 }
 
 fn cost_of(facts: &RequestFacts, target: &ResolvedTarget, output: u64) -> NanoUsd {
-    target.worst_case(facts.input_tokens_bound, Some(output), facts.choices).unwrap_or(NanoUsd::ZERO)
+    target.worst_case(input_bound(facts, target), Some(output), facts.choices).unwrap_or(NanoUsd::ZERO)
+}
+
+/// Where nothing bounds the input no budget blocks, or the engine would have refused: the request's own length then counts as well as any.
+fn input_bound(facts: &RequestFacts, target: &ResolvedTarget) -> u64 {
+    target.input_bound(facts).unwrap_or(facts.input_tokens_bound)
 }
 
 /// `provider/model`

@@ -69,6 +69,8 @@ pub(crate) fn facts(
         stream: head.stream,
         input_tokens: estimate.likely,
         input_tokens_bound: estimate.bound,
+        kept_input: head.provider_state.or((head.sizes.files > 0).then_some("file")),
+        provider_tool: head.provider_tool.as_deref().map(Arc::from),
         // Embeddings have no output that costs.
         max_output_tokens: if head.embeds { Some(0) } else { head.output_limit.map(u64::from) },
         choices: head.choices.max(1),

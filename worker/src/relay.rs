@@ -14,7 +14,7 @@ use llm::convert::{self, Dropped, embeddings};
 use llm::dialect::Dialect;
 use llm::response::add_member;
 use llm::stream::meter::UsageVerdict;
-use llm::tokens::output_from_bytes;
+use llm::tokens::{TokenEstimate, output_from_bytes};
 use llm::usage::{Usage, UsageSource};
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::ResolvedTarget;
@@ -88,7 +88,7 @@ fn describe(
 async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, mut head: Head, reply: Reply, body: Bytes) -> Sent {
     let Reply { status, spoken, back, content_type, body: connection, .. } = reply;
     connection.finish().await;
-    let verdict = whole_verdict(flight.outgoing.head, spoken, &body);
+    let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), spoken, &body);
     let consumed = Some(consumption(flight.context, &verdict));
     let took = flight.took();
     flight.end(AttemptEnd { outcome: "ok", status, took, consumed });
@@ -131,7 +131,7 @@ fn say_again(flight: &Flight<'_, '_>, back: WayBack, body: Bytes) -> Option<Byte
 }
 
 /// The usage of a whole answer: the provider's, or what its length suggests.
-pub(crate) fn whole_verdict(head: &llm::request::Head<'_>, spoken: Dialect, body: &[u8]) -> UsageVerdict {
+pub(crate) fn whole_verdict(head: &llm::request::Head<'_>, estimate: TokenEstimate, spoken: Dialect, body: &[u8]) -> UsageVerdict {
     match spoken.read_usage(body) {
         Ok(Some(usage)) if usage.is_complete() => UsageVerdict { source: UsageSource::Provider, usage },
         reported => {
@@ -140,7 +140,7 @@ pub(crate) fn whole_verdict(head: &llm::request::Head<'_>, spoken: Dialect, body
             }
             let bytes = if head.embeds { 0 } else { u64::try_from(body.len()).unwrap_or(u64::MAX) };
             let output = output_from_bytes(bytes, u64::from(!head.embeds));
-            let usage = Usage { input_tokens: Some(head.estimate().bound), output_tokens: Some(output), ..Usage::default() };
+            let usage = Usage { input_tokens: Some(estimate.bound), output_tokens: Some(output), ..Usage::default() };
             UsageVerdict { source: UsageSource::PartialEstimate, usage }
         }
     }

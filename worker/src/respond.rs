@@ -201,7 +201,7 @@ fn of_denial(reason: &DenialReason, message: &str, now: DateTime<Utc>) -> Refusa
             Refusal { param: model(), ..plain(400, "invalid_request_error", code, message) }
         }
         DenialReason::UnknownConfig => Refusal { param: model(), ..plain(404, "invalid_request_error", code, message) },
-        DenialReason::Policy => plain(403, "policy_denied", code, message),
+        DenialReason::Policy | DenialReason::Unbounded => plain(403, "policy_denied", code, message),
         DenialReason::IpNotAllowed => plain(403, "ip_not_allowed", code, message),
         DenialReason::Budget(short) => {
             let message = if message.is_empty() { budget_message(short) } else { message };

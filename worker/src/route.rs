@@ -126,6 +126,7 @@ mod tests {
             model: Arc::from(name),
             prices: None,
             price_version: Arc::from(""),
+            context_tokens: None,
             max_output_tokens: None,
             claims: SmallVec::new(),
             variant: None,

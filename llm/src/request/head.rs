@@ -41,9 +41,12 @@ pub struct Head<'a> {
     pub metadata: Metadata<'a>,
     /// Whether the model may call any tools.
     pub has_tools: bool,
-    /// Something that the provider keeps becomes part of the prompt (an earlier response, a conversation, a stored prompt, cached content, a
-    /// container): no length tells how much, and [`Head::estimate`] does not contain it.
-    pub provider_state: bool,
+    /// The member by which something that the provider keeps becomes part of the prompt (an earlier response, a conversation, a stored
+    /// prompt, cached content, a container): no length tells how much, and [`Head::estimate`] does not contain it.
+    pub provider_state: Option<&'static str>,
+    /// A tool that the provider itself runs, as often as the model likes: what it finds is input again, and the calls may have a price.
+    /// Tools that the caller runs are not meant, even if the provider describes them.
+    pub provider_tool: Option<Cow<'a, str>>,
     /// The `mlx:` members.
     pub extensions: Extensions<'a>,
     /// Lengths of what makes the prompt.

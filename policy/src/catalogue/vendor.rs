@@ -3,6 +3,8 @@
 //! The differences are data. What a vendor ignores is not listed; what it answers with an error is, because a caller who moves from one
 //! vendor to another by policy did not write the request for it. What only some models of a vendor refuse is left to the vendor to say.
 
+use crate::facts::Surface;
+
 /// A vendor this program knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vendor {
@@ -16,6 +18,21 @@ pub struct Vendor {
     pub quirks: Option<Quirks>,
     /// Whether customers name its models themselves, so that there need not be one of the catalogue's name.
     pub named_by_customers: bool,
+}
+
+impl Vendor {
+    /// Whether a request on `surface` reaches it as the caller wrote it, so that what is the vendor's own in it (its tools, what it keeps)
+    /// takes effect. Elsewhere that is left out or refused.
+    #[must_use]
+    pub fn takes_as_written(&self, surface: Surface) -> bool {
+        match surface {
+            Surface::OpenaiChat | Surface::OpenaiEmbeddings => self.quirks.is_some() || self.name == "azure",
+            Surface::OpenaiResponses => matches!(self.name, "openai" | "azure"),
+            Surface::AnthropicMessages => matches!(self.name, "anthropic" | "bedrock" | "vertex"),
+            Surface::Gemini => matches!(self.name, "google" | "vertex"),
+            Surface::Passthrough => true,
+        }
+    }
 }
 
 /// How a vendor's chat completions differ from OpenAI's.

@@ -110,6 +110,11 @@ pub(super) fn most_constraining(budgets: &[BudgetFacts<'_>]) -> Option<usize> {
 }
 
 impl Engine {
+    /// The first of the budgets that must never be passed.
+    pub(super) fn first_blocking(&self, claims: &[Claim]) -> Option<&str> {
+        claims.iter().find_map(|claim| self.budget(claim.budget).filter(|budget| blocks(budget))).map(|budget| budget.name.as_ref())
+    }
+
     pub(super) fn budget_facts(&self, claims: &[Claim], view: &dyn BudgetView) -> SmallVec<[BudgetFacts<'_>; 6]> {
         let facts = |claim: &Claim| {
             let budget = self.budget(claim.budget)?;

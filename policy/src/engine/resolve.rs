@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Deciding, Refusal, budgets, ensemble, index};
+use super::{Deciding, Refusal, ensemble, index};
 use crate::bundle::v1::{Attempt, Strategy, Target};
 use crate::catalogue;
 use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceStep};
+use crate::facts::RequestFacts;
 use crate::money::NanoUsd;
 use crate::price::TokenBuckets;
 use crate::source::UnpricedModels;
@@ -75,17 +76,40 @@ impl Deciding<'_> {
             }
         }
         let vendor = engine.provider(target.provider).map(|provider| provider.vendor.as_str()).unwrap_or_default();
-        if !catalogue::find_vendor(vendor).is_some_and(|vendor| vendor.served) {
+        let Some(vendor) = catalogue::find_vendor(vendor).filter(|vendor| vendor.served) else {
             let message = format!("provider `{}` is of vendor `{vendor}`, which this version can't serve yet", target.provider_name);
             return Err(("vendor", (DenialReason::UnknownModel, message)));
-        }
-        let blocking = self.blocking || target.claims.iter().any(|claim| engine.budget(claim.budget).is_some_and(budgets::blocks));
-        if target.prices.is_none() && (blocking || engine.bundle.unpriced_models == UnpricedModels::Deny) {
+        };
+        let blocking = self.blocking.or_else(|| engine.first_blocking(&target.claims));
+        if target.prices.is_none() && (blocking.is_some() || engine.bundle.unpriced_models == UnpricedModels::Deny) {
             let message =
                 format!("no price is known for `{}`, and a budget that blocks applies; declare its price under `models`", label());
             return Err(("price", (DenialReason::Unpriced, message)));
         }
-        Ok(())
+        match blocking.and_then(|budget| self.unbounded(target, vendor, budget)) {
+            Some(message) => Err(("bound", (DenialReason::Unbounded, message))),
+            None => Ok(()),
+        }
+    }
+
+    /// Why nothing bounds what this may cost at `target`, which `budget` must not be passed by.
+    fn unbounded(&self, target: &ResolvedTarget, vendor: &catalogue::Vendor, budget: &str) -> Option<String> {
+        let way_out = format!("let budget `{budget}` not block (`at_cap: warn_only`)");
+        let label = || format!("{}/{}", target.provider_name, target.model);
+        if let Some(tool) = self.request.provider_tool.as_ref().filter(|_| vendor.takes_as_written(self.request.surface)) {
+            let label = label();
+            return Some(format!(
+                "tool `{tool}` is run by the provider as often as `{label}` likes, so nothing bounds its cost, and budget `{budget}` blocks; \
+                 leave the tool out, or {way_out}"
+            ));
+        }
+        // The simulated provider keeps nothing.
+        let kept = self.request.kept_input.filter(|_| target.input_bound(self.request).is_none() && vendor.name != "simulated")?;
+        let label = label();
+        Some(format!(
+            "`{kept}` adds to the prompt what only the provider knows, the context of `{label}` is not known, and budget `{budget}` blocks; \
+             declare `context_tokens` of the model under `models`, leave `{kept}` out, or {way_out}"
+        ))
     }
 
     /// What the caller asked for, by the form of its `model` field.
@@ -255,6 +279,7 @@ impl Deciding<'_> {
         let known =
             models.and_then(|models| models.get(name).or_else(|| models.get(dated()?)).or_else(|| models.get(catalogue::ANY_MODEL)));
         let position = known.map(|&at| index(at));
+        let model = position.and_then(|position| engine.bundle.models.get(position));
         let (prices, price_version) = engine.prices.find(position, self.request.time).unzip();
         Ok(ResolvedTarget {
             provider,
@@ -262,7 +287,8 @@ impl Deciding<'_> {
             model: Arc::clone(name),
             prices,
             price_version: price_version.unwrap_or_default(),
-            max_output_tokens: position.and_then(|position| engine.bundle.models.get(position)).and_then(|model| model.max_output_tokens),
+            context_tokens: model.and_then(|model| model.context_tokens),
+            max_output_tokens: model.and_then(|model| model.max_output_tokens),
             claims: engine.budgets.target_claims(provider, &of.name, name),
             variant: None,
         })
@@ -289,6 +315,16 @@ impl ResolvedTarget {
     pub fn worst_case(&self, input: u64, max_output: Option<u64>, choices: u32) -> Option<NanoUsd> {
         let limit = self.output_limit(max_output).saturating_mul(u64::from(choices.max(1)));
         self.prices.as_ref().map(|prices| prices.worst_case(input, limit))
+    }
+
+    /// Input tokens of `request` at most: what its own length allows, or the whole context where the provider adds to it. `None` where it
+    /// does and the context is not known.
+    #[must_use]
+    pub fn input_bound(&self, request: &RequestFacts) -> Option<u64> {
+        match request.kept_input {
+            None => Some(request.input_tokens_bound),
+            Some(_) => self.context_tokens.map(|context| request.input_tokens_bound.max(u64::from(context))),
+        }
     }
 
     /// What it will likely cost, with nothing read from a cache and all the output that may come; zero where no price is known.

@@ -1,5 +1,6 @@
 //! Decisions on whole organizations.
 
+mod bounds;
 mod strategies;
 mod target_budgets;
 

@@ -41,6 +41,8 @@ impl World {
                 stream: true,
                 input_tokens: 1200,
                 input_tokens_bound: 2400,
+                kept_input: None,
+                provider_tool: None,
                 max_output_tokens: Some(512),
                 choices: 1,
                 has_tools: true,

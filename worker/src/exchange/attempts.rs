@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, UsageEvents};
-use policy::decision::{Permit, Trace, TraceStep};
+use llm::tokens::TokenEstimate;
+use policy::decision::{Permit, ResolvedTarget, Trace, TraceStep};
 use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 
@@ -261,8 +263,14 @@ impl<'p> Flight<'_, 'p> {
 
     /// Ends the current attempt with what can be guessed of an answer that nobody read: its input.
     pub(crate) fn end_estimated(&mut self, outcome: &'static str, status: u16) {
-        let consumed = Some(input_only(self.context, self.outgoing.head));
+        let consumed = Some(input_only(self.context, self.outgoing.head.dialect, self.estimate()));
         self.end(AttemptEnd { outcome, status, took: self.took(), consumed });
+    }
+
+    /// The request's tokens as far as they are known before an answer says so; where the provider adds to them, as many as there may be.
+    pub(crate) fn estimate(&self) -> TokenEstimate {
+        let target = self.current.as_ref().map(|current| current.admission.target());
+        estimate_at(self.outgoing.head, self.facts, target)
     }
 
     /// Ends the current attempt: the admission is settled or released, event and trace say how it went.
@@ -289,9 +297,16 @@ impl<'p> Flight<'_, 'p> {
     }
 }
 
+/// A request's tokens as far as they are known before an answer says so; where `target` adds to them, as many as there may be.
+fn estimate_at(head: &llm::request::Head<'_>, facts: &RequestFacts, target: Option<&ResolvedTarget>) -> TokenEstimate {
+    let estimate = head.estimate();
+    let bound = target.and_then(|target| target.input_bound(facts));
+    TokenEstimate { bound: bound.unwrap_or(estimate.bound), ..estimate }
+}
+
 /// What is taken to be consumed where nobody knows how far a provider came: the input.
-fn input_only(context: &Context, head: &llm::request::Head<'_>) -> Consumption {
-    let verdict = StreamMeter::new(head.dialect, UsageEvents::Forward).finish().verdict(head.estimate());
+fn input_only(context: &Context, dialect: Dialect, estimate: TokenEstimate) -> Consumption {
+    let verdict = StreamMeter::new(dialect, UsageEvents::Forward).finish().verdict(estimate);
     consumption(context, &verdict)
 }
 

@@ -225,7 +225,7 @@ impl Passage<'_, '_, '_, '_> {
         if let Some(error) = &outcome.usage_error {
             tracing::warn!(%error, "a provider's usage report can't be read");
         }
-        let verdict = outcome.verdict(self.flight.outgoing.head.estimate());
+        let verdict = outcome.verdict(self.flight.estimate());
         let consumed = Some(consumption(self.flight.context, &verdict));
         let word = match ending {
             Ending::Complete => "ok",

@@ -6,7 +6,7 @@
 //! The bytes of a picture are told apart so that the estimate need not count them as text. A part that may have text besides, or that may
 //! be a file as well, gives no such discount: its bytes count, whatever else it says it is.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::slot::Prompt;
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 
 /// How deep parts nest: a picture in the result of a tool in a message of a batch is at most half as deep.
 const LEVELS: u32 = 12;
+/// Characters of a tool's name that are kept.
+const NAME_LIMIT: usize = 64;
 
 /// What was found in the prompt besides its length.
 #[derive(Debug, Default)]
@@ -163,43 +165,80 @@ fn mark_by_media_type(marks: &mut Marks, data: &Value<'_>) -> Result<(), SyntaxE
     Ok(())
 }
 
-/// The tools of a request, with the cursor before them.
-pub(super) fn measure_tools(dialect: Dialect, cursor: &mut Cursor<'_>, sizes: &mut PromptSizes) -> Result<bool, SyntaxError> {
-    let is_array = cursor.kind()? == Kind::Array;
-    let start = cursor.position();
-    let any = if is_array && dialect != Dialect::OpenAiChat {
-        let mut walk = cursor.begin_array()?;
-        let mut any = false;
-        while cursor.next_element(&mut walk)? {
-            any = true;
-            let hosted = is_hosted(dialect, cursor)?;
-            sizes.hosted_tools = sizes.hosted_tools.saturating_add(u64::from(hosted));
-        }
-        any
-    } else {
-        has_elements(&cursor.value()?)
-    };
-    sizes.tool_bytes = sizes.tool_bytes.saturating_add(length(start, cursor.position()));
-    Ok(any)
+/// What was found of tools.
+#[derive(Debug, Default)]
+pub(super) struct FoundTools<'a> {
+    /// Whether there are any.
+    pub(super) any: bool,
+    /// The first one that the provider runs.
+    pub(super) run_by_provider: Option<Cow<'a, str>>,
 }
 
-/// Whether a tool is the provider's own: its description is not in the request, and what it finds becomes input.
-fn is_hosted(dialect: Dialect, cursor: &mut Cursor<'_>) -> Result<bool, SyntaxError> {
-    if cursor.kind()? != Kind::Object {
-        return cursor.value().map(|_| false);
+/// The tools of a request, with the cursor before them.
+pub(super) fn measure_tools<'a>(dialect: Dialect, cursor: &mut Cursor<'a>, sizes: &mut PromptSizes) -> Result<FoundTools<'a>, SyntaxError> {
+    let mut found = FoundTools::default();
+    let start = cursor.position();
+    if cursor.kind()? == Kind::Array && dialect != Dialect::OpenAiChat {
+        let mut walk = cursor.begin_array()?;
+        while cursor.next_element(&mut walk)? {
+            found.any = true;
+            let Some(name) = providers_own(dialect, cursor)? else { continue };
+            sizes.hosted_tools = sizes.hosted_tools.saturating_add(1);
+            if found.run_by_provider.is_none() && !is_run_by_caller(dialect, &name) {
+                found.run_by_provider = Some(readable(name));
+            }
+        }
+    } else {
+        found.any = has_elements(&cursor.value()?);
     }
-    let mut hosted = false;
+    sizes.tool_bytes = sizes.tool_bytes.saturating_add(length(start, cursor.position()));
+    Ok(found)
+}
+
+/// The name of a tool that is the provider's own, so that its description is not in the request; none where it is the caller's.
+fn providers_own<'a>(dialect: Dialect, cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, [u8]>>, SyntaxError> {
+    if cursor.kind()? != Kind::Object {
+        return cursor.value().map(|_| None);
+    }
+    let mut own: Option<Cow<'a, [u8]>> = None;
     let mut walk = cursor.begin_object()?;
     while let Some(key) = cursor.next_key(&mut walk)? {
         let value = cursor.value()?;
         let name = key.key_bytes();
-        hosted |= match dialect {
-            Dialect::Gemini => !matches!(&*name, b"functionDeclarations" | b"function_declarations"),
-            _ if *name != *b"type" || value.is_null() => false,
-            _ => !matches!(&*value.key_bytes(), b"function" | b"custom" | b"namespace"),
+        let found = match dialect {
+            Dialect::Gemini => (!matches!(&*name, b"functionDeclarations" | b"function_declarations")).then_some(name),
+            _ if *name != *b"type" || value.is_null() => None,
+            _ => Some(value.key_bytes()).filter(|kind| !matches!(&**kind, b"function" | b"custom" | b"namespace")),
+        };
+        // Of several in one object the one that the provider runs matters.
+        own = match own {
+            Some(known) if !is_run_by_caller(dialect, &known) => Some(known),
+            known => found.or(known),
         };
     }
-    Ok(hosted)
+    Ok(own)
+}
+
+/// Whether a provider's own tool only asks the caller to do something: it costs its description and nothing else. What isn't known is
+/// taken to be run by the provider.
+fn is_run_by_caller(dialect: Dialect, name: &[u8]) -> bool {
+    match dialect {
+        Dialect::Gemini => matches!(name, b"computerUse" | b"computer_use"),
+        Dialect::AnthropicMessages | Dialect::BedrockConverse => {
+            [&b"bash_"[..], b"text_editor_", b"computer_", b"memory_"].iter().any(|kind| name.starts_with(kind))
+        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => {
+            matches!(name, b"local_shell" | b"apply_patch" | b"computer" | b"computer_use_preview")
+        }
+    }
+}
+
+/// A name of the caller's choosing, short enough for a message.
+fn readable(name: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match name {
+        Cow::Borrowed(name) if name.len() <= NAME_LIMIT => String::from_utf8_lossy(name),
+        name => Cow::Owned(String::from_utf8_lossy(&name).chars().take(NAME_LIMIT).collect()),
+    }
 }
 
 fn has_elements(value: &Value<'_>) -> bool {

@@ -37,7 +37,8 @@ struct Reader<'a> {
     has_prompt: bool,
     has_tools: bool,
     has_format: bool,
-    provider_state: bool,
+    provider_state: Option<&'static str>,
+    provider_tool: Option<Cow<'a, str>>,
     extensions: Extensions<'a>,
     sizes: PromptSizes,
     layout: Layout,
@@ -94,7 +95,8 @@ impl<'a> Reader<'a> {
             has_prompt: false,
             has_tools: false,
             has_format: false,
-            provider_state: false,
+            provider_state: None,
+            provider_tool: None,
             extensions: Extensions::default(),
             sizes: PromptSizes::default(),
             layout,
@@ -114,7 +116,11 @@ impl<'a> Reader<'a> {
             self.settle_front(key.start());
             match Slot::of(self.layout.dialect, &name) {
                 Slot::Prompt(prompt) => self.read_prompt(prompt, &name, cursor)?,
-                Slot::Tools => self.has_tools |= prompt::measure_tools(self.layout.dialect, cursor, &mut self.sizes)?,
+                Slot::Tools => {
+                    let found = prompt::measure_tools(self.layout.dialect, cursor, &mut self.sizes)?;
+                    self.has_tools |= found.any;
+                    self.provider_tool = self.provider_tool.take().or(found.run_by_provider);
+                }
                 slot => self.take(slot, &name, cursor.value()?)?,
             }
             self.removal.previous_end = cursor.position();
@@ -130,7 +136,7 @@ impl<'a> Reader<'a> {
         self.has_prompt = true;
         self.layout.embeds |= prompt.embeds();
         let found = prompt::measure(prompt, cursor, &mut self.sizes)?;
-        self.provider_state |= found.reference;
+        self.provider_state = self.provider_state.or(found.reference.then_some("item_reference"));
         self.layout.more_models = found.models;
         Ok(())
     }
@@ -156,8 +162,14 @@ impl<'a> Reader<'a> {
             Slot::SafetyIdentifier => self.safety_identifier = field.optional_text()?,
             Slot::Metadata => self.metadata = Metadata::read(field)?,
             Slot::Thinking => self.take_thinking(&field, value)?,
-            Slot::State => {
-                self.provider_state |= !value.is_null();
+            Slot::State(member) => {
+                self.provider_state = self.provider_state.or((!value.is_null()).then_some(member));
+                self.count_other(&value);
+            }
+            Slot::ProviderTool(member) => {
+                if !value.is_null() {
+                    self.provider_tool.get_or_insert(Cow::Borrowed(member));
+                }
                 self.count_other(&value);
             }
             Slot::Format => {
@@ -263,7 +275,7 @@ impl<'a> Reader<'a> {
         let model = model.ok_or(ReadRequestError::Missing { field: "model", expected: "a string" })?;
         let (field, prompt) = required_prompt(dialect);
         // What the provider keeps may be all there is to say.
-        let may_be_kept = dialect == Dialect::OpenAiResponses && self.provider_state;
+        let may_be_kept = dialect == Dialect::OpenAiResponses && self.provider_state.is_some();
         if !self.has_prompt && !may_be_kept {
             return Err(ReadRequestError::Missing { field, expected: prompt.expected() });
         }
@@ -287,6 +299,7 @@ impl<'a> Reader<'a> {
             metadata: self.metadata,
             has_tools: self.has_tools,
             provider_state: self.provider_state,
+            provider_tool: self.provider_tool,
             extensions: self.extensions,
             sizes: self.sizes,
             layout: self.layout,

@@ -31,8 +31,10 @@ pub(super) enum Slot {
     Tools,
     /// How much to think.
     Thinking,
-    /// A reference to something the provider keeps, which becomes part of the prompt.
-    State,
+    /// A reference to something the provider keeps, which becomes part of the prompt; by this name.
+    State(&'static str),
+    /// A tool that the provider runs, which is not among the tools; by this name.
+    ProviderTool(&'static str),
     /// What the answer must look like, where the provider explains that to the model in words of its own.
     Format,
     /// Never reaches the model.
@@ -120,6 +122,8 @@ fn chat(name: &[u8]) -> Slot {
         b"metadata" => Slot::Metadata,
         b"messages" => Slot::Prompt(Prompt::Messages),
         b"tools" | b"functions" => Slot::Tools,
+        b"web_search_options" => Slot::ProviderTool("web_search_options"),
+        b"plugins" => Slot::ProviderTool("plugins"),
         b"logit_bias" | b"stop" => Slot::Silent,
         _ => Slot::Other,
     }
@@ -135,7 +139,9 @@ fn responses(name: &[u8]) -> Slot {
         b"metadata" => Slot::Metadata,
         b"input" => Slot::Prompt(Prompt::Items),
         b"tools" => Slot::Tools,
-        b"previous_response_id" | b"conversation" | b"prompt" => Slot::State,
+        b"previous_response_id" => Slot::State("previous_response_id"),
+        b"conversation" => Slot::State("conversation"),
+        b"prompt" => Slot::State("prompt"),
         b"stream_options" | b"include" | b"client_metadata" | b"prompt_cache_key" => Slot::Silent,
         _ => Slot::Other,
     }
@@ -161,7 +167,8 @@ fn messages(name: &[u8]) -> Slot {
         b"messages" => Slot::Prompt(Prompt::Messages),
         b"tools" => Slot::Tools,
         b"thinking" => Slot::Thinking,
-        b"container" => Slot::State,
+        b"container" => Slot::State("container"),
+        b"mcp_servers" => Slot::ProviderTool("mcp_servers"),
         b"output_format" | b"output_config" => Slot::Format,
         b"stop_sequences" => Slot::Silent,
         _ => Slot::Other,
@@ -176,7 +183,7 @@ fn gemini(name: &[u8]) -> Slot {
         b"requests" => Slot::Prompt(Prompt::Batch),
         b"tools" => Slot::Tools,
         b"generationConfig" | b"generation_config" => Slot::Config,
-        b"cachedContent" | b"cached_content" => Slot::State,
+        b"cachedContent" | b"cached_content" => Slot::State("cachedContent"),
         b"safetySettings" | b"safety_settings" | b"labels" => Slot::Silent,
         _ => Slot::Other,
     }

@@ -25,7 +25,7 @@ fn everything_that_decides_something_is_read() {
         "mlx:tags":{"team":"support","k":"a=b,c"},"mlx:end_user":"e","mlx:cache":{"skip":true},"mlx:trace":true}"#;
     let head = read(body.as_bytes()).unwrap();
     assert_eq!((&*head.model, head.stream, head.include_usage, head.choices), ("@cheap", true, true, 2));
-    assert_eq!((head.output_limit, head.provider_state), (Some(20), false));
+    assert_eq!((head.output_limit, head.provider_state, head.provider_tool.as_deref()), (Some(20), None, None));
     assert_eq!(head.user.as_deref(), Some("u"));
     assert_eq!(head.metadata.trace_id.as_deref(), Some("t"));
     assert_eq!(head.metadata.conversation_id.as_deref(), Some("c"));
@@ -198,13 +198,13 @@ fn what_the_provider_adds_to_the_prompt_is_told() {
         let body = format!(r#"{{"model":"m","messages":[],"input":[],"contents":[],{member}}}"#);
         read_as(dialect, &body).provider_state
     };
-    assert!(state(Dialect::OpenAiResponses, r#""previous_response_id":"r""#));
-    assert!(state(Dialect::OpenAiResponses, r#""conversation":{"id":"c"}"#));
-    assert!(!state(Dialect::OpenAiResponses, r#""previous_response_id":null"#));
-    assert!(state(Dialect::Gemini, r#""cached_content":"c""#));
-    assert!(state(Dialect::AnthropicMessages, r#""container":"c""#));
+    assert_eq!(state(Dialect::OpenAiResponses, r#""previous_response_id":"r""#), Some("previous_response_id"));
+    assert_eq!(state(Dialect::OpenAiResponses, r#""conversation":{"id":"c"}"#), Some("conversation"));
+    assert_eq!(state(Dialect::OpenAiResponses, r#""previous_response_id":null"#), None);
+    assert_eq!(state(Dialect::Gemini, r#""cached_content":"c""#), Some("cachedContent"));
+    assert_eq!(state(Dialect::AnthropicMessages, r#""container":"c""#), Some("container"));
     let body = r#"{"model":"m","input":[{"type":"item_reference","id":"i"}]}"#;
-    assert!(read_as(Dialect::OpenAiResponses, body).provider_state);
+    assert_eq!(read_as(Dialect::OpenAiResponses, body).provider_state, Some("item_reference"));
 
     let hosted = |dialect, tools: &str| {
         let body = format!(r#"{{"model":"m","messages":[],"input":[],"contents":[],"tools":{tools}}}"#);
@@ -231,4 +231,30 @@ fn an_embedding_has_no_template_and_no_output() {
     let head = read_as(Dialect::OpenAiEmbeddings, body);
     assert!(head.embeds && head.sizes.messages == 0);
     assert_eq!(head.estimate().bound, "[\"a\",\"b\"]".len() as u64 + tokens::FIXED);
+}
+
+#[test]
+fn tools_that_the_provider_runs_are_told_from_those_it_only_describes() {
+    let run = |dialect, tools: &str| {
+        let body = match dialect {
+            Dialect::Gemini => format!(r#"{{"model":"m","contents":[],"tools":{tools}}}"#),
+            Dialect::OpenAiResponses => format!(r#"{{"model":"m","input":"a","tools":{tools}}}"#),
+            _ => format!(r#"{{"model":"m","messages":[],"tools":{tools}}}"#),
+        };
+        read_as(dialect, &body).provider_tool.map(std::borrow::Cow::into_owned)
+    };
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(run(Dialect::OpenAiResponses, r#"[{"type":"function","name":"f"},{"type":"local_shell"}]"#), None);
+    assert_eq!(run(Dialect::OpenAiResponses, r#"[{"type":"local_shell"},{"type":"web\u005fsearch"}]"#), named("web_search"));
+    assert_eq!(run(Dialect::OpenAiResponses, r#"[{"type":"of tomorrow"}]"#), named("of tomorrow"));
+    assert_eq!(run(Dialect::AnthropicMessages, r#"[{"name":"f"},{"type":"bash_20250124","name":"bash"}]"#), None);
+    assert_eq!(run(Dialect::AnthropicMessages, r#"[{"type":"web_fetch_20250910","name":"f"}]"#), named("web_fetch_20250910"));
+    assert_eq!(run(Dialect::Gemini, r#"[{"functionDeclarations":[]},{"computerUse":{}}]"#), None);
+    assert_eq!(run(Dialect::Gemini, r#"[{"functionDeclarations":[],"googleSearch":{}}]"#), named("googleSearch"));
+    assert_eq!(run(Dialect::Gemini, r#"[{"googleSearch":{},"computerUse":{}}]"#), named("googleSearch"));
+    assert_eq!(run(Dialect::Gemini, r#"[{"computerUse":{},"googleSearch":{}}]"#), named("googleSearch"));
+    let servers = r#"{"model":"m","messages":[],"mcp_servers":[{"url":"https://x"}]}"#;
+    assert_eq!(read_as(Dialect::AnthropicMessages, servers).provider_tool.as_deref(), Some("mcp_servers"));
+    let search = r#"{"model":"m","messages":[],"web_search_options":{}}"#;
+    assert_eq!(read_as(Dialect::OpenAiChat, search).provider_tool.as_deref(), Some("web_search_options"));
 }

@@ -30,7 +30,10 @@ use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 use smallvec::SmallVec;
 
-use super::{Current, Failed, Flight, REFUSAL_LIMIT, REFUSAL_TIME, REPLY_LIMIT, back_off, bug, chain, class_of, collect, input_only, late};
+use super::{
+    Current, Failed, Flight, REFUSAL_LIMIT, REFUSAL_TIME, REPLY_LIMIT, back_off, bug, chain, class_of, collect, estimate_at, input_only,
+    late,
+};
 use crate::clock;
 use crate::enforce::{Gate, name_of};
 use crate::exchange::{Context, Failure, RefusedReply};
@@ -224,7 +227,9 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         flight.last = name_of(target);
         let began = clock::instant();
         let place = flight.booking.attempt(&admission, &caller.policy, question.facts, began);
-        let (name, guess) = (Arc::clone(&flight.last), input_only(self.context, question.outgoing.head));
+        let head = question.outgoing.head;
+        let guess = input_only(self.context, head.dialect, estimate_at(head, question.facts, Some(target)));
+        let name = Arc::clone(&flight.last);
         drop(flight);
         Ok(Attempt { council: self, current: Some(Current { admission, name, began }), ticket, place, guess })
     }
@@ -263,7 +268,8 @@ impl<'p> Attempt<'_, '_, '_, 'p> {
         health.succeeded(&name, took);
         let Reply { status, spoken, back, dropped, passed, body: connection, .. } = reply;
         connection.finish().await;
-        let verdict = whole_verdict(question.outgoing.head, spoken, &body);
+        let head = question.outgoing.head;
+        let verdict = whole_verdict(head, estimate_at(head, question.facts, Some(target)), spoken, &body);
         let clamped = self.current.as_ref().and_then(|current| current.admission.clamped_to());
         self.end("ok", status, Some(consumption(context, &verdict)));
         Ok(Whole { target, status, spoken, back, passed, dropped, clamped, body, text: None })
