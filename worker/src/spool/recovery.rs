@@ -37,6 +37,13 @@ pub(super) fn scan(dir: &Path) -> io::Result<Left> {
     for (number, path) in files {
         let bytes = std::fs::read(&path)?;
         let Some(acknowledged) = segment::acknowledged(&bytes) else {
+            if segment::is_of_another_version(&bytes) {
+                let name = path.file_name().unwrap_or_default().display();
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("`{name}` was written by another version of the worker: start that one until it has shipped its events"),
+                ));
+            }
             // A spare that was made and never used, or a file whose first page never reached the disk: nothing was published in it.
             std::fs::remove_file(&path)?;
             continue;

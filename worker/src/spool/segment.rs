@@ -194,6 +194,12 @@ pub(super) fn acknowledged(bytes: &[u8]) -> Option<usize> {
     usize::try_from(word(ACKNOWLEDGED_WORD)?).ok()
 }
 
+/// Whether these are the bytes of a segment that this version can't read.
+pub(super) fn is_of_another_version(bytes: &[u8]) -> bool {
+    let first = bytes.first_chunk::<WORD>().map(|word| u64::from_le_bytes(*word));
+    first.is_some_and(|first| first != 0 && first != MAGIC)
+}
+
 /// Gives the file its size and its blocks.
 fn reserve(file: &File, size: usize) -> io::Result<()> {
     let length = u64::try_from(size).map_err(io::Error::other)?;

@@ -219,3 +219,13 @@ async fn what_was_open_before_a_new_start_counts_as_recovered_only_once_it_ended
     until("recovered", || running.spool.recovered()).await;
     running.stop().await;
 }
+
+#[test]
+fn a_segment_of_another_version_stops_the_start_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = segment_path(dir.path(), 7);
+    std::fs::write(&path, b"MLXSPL01\x07\0\0\0\0\0\0\0").unwrap();
+    let Err(SpoolError::Unusable { source, .. }) = Spool::start(dir.path(), small()) else { panic!("it started") };
+    assert!(source.to_string().contains("0000000000000007.segment"), "{source}");
+    assert!(path.exists());
+}

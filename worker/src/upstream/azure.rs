@@ -4,14 +4,12 @@
 
 use bytes::{BufMut as _, BytesMut};
 use llm::dialect::Dialect;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::catalogue::{AzureAddress, Quirks};
+
+use super::vendor::write_segment;
 
 /// Asked for where the address names none: of the versions with a date the last, and the one with chat, responses and embeddings.
 const API_VERSION: &str = "2025-04-01-preview";
-
-/// What stays as it is in a deployment's name; anything else can't lead to another path.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// How one resource takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +36,7 @@ impl Azure {
             wire.put_slice(b"/v1");
         } else if dialect != Dialect::OpenAiResponses {
             wire.put_slice(b"/deployments/");
-            utf8_percent_encode(deployment, ESCAPED).for_each(|part| wire.put_slice(part.as_bytes()));
+            write_segment(deployment, wire);
         }
         wire.put_slice(operation.as_bytes());
         wire.put_slice(self.query.as_bytes());

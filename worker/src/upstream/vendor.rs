@@ -5,6 +5,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 use llm::dialect::Dialect;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use policy::catalogue::{Quirks, find_vendor};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -70,7 +71,7 @@ impl Vendor {
             Dialect::AnthropicMessages => "/v1/messages",
             Dialect::Gemini => {
                 wire.put_slice(b"/v1beta/models/");
-                wire.put_slice(model.as_bytes());
+                write_segment(model, wire);
                 match call {
                     Call::Whole => ":generateContent",
                     Call::Streamed => ":streamGenerateContent?alt=sse",
@@ -126,6 +127,14 @@ pub(crate) enum Call {
     Embeddings,
 }
 
+/// What stays as it is in a model's name; anything else can't lead to another path, or to another request.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Writes a model's name as one segment of a path.
+pub(super) fn write_segment(name: &str, wire: &mut BytesMut) {
+    utf8_percent_encode(name, ESCAPED).for_each(|part| wire.put_slice(part.as_bytes()));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +168,13 @@ mod tests {
         assert_eq!(path(&Vendor::Anthropic, Dialect::AnthropicMessages, Call::Whole), "/v1/messages");
         assert_eq!(path(&Vendor::Google, Dialect::Gemini, Call::Streamed), "/v1beta/models/m-1:streamGenerateContent?alt=sse");
         assert_eq!(path(&Vendor::Google, Dialect::Gemini, Call::Embeddings), "/v1beta/models/m-1:batchEmbedContents");
+    }
+
+    #[test]
+    fn no_name_of_a_model_leads_elsewhere_or_to_another_request() {
+        let mut wire = BytesMut::new();
+        Vendor::Google.write_path(Dialect::Gemini, "a/../b?c HTTP/1.1\r\nX: y", Call::Whole, &mut wire);
+        assert_eq!(wire, "/v1beta/models/a%2F..%2Fb%3Fc%20HTTP%2F1.1%0D%0AX%3A%20y:generateContent");
     }
 
     #[test]
