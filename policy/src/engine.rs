@@ -16,6 +16,7 @@ mod ensemble;
 mod entry;
 mod load;
 mod order;
+mod parts;
 mod prices;
 mod resolve;
 mod stand_in;

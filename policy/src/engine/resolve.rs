@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::parts::{Kept, replace_targets};
 use super::{Deciding, Refusal, ensemble, index};
-use crate::bundle::v1::{Attempt, Strategy, Target};
+use crate::bundle::v1::{Strategy, Target};
 use crate::catalogue;
 use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceStep};
 use crate::facts::RequestFacts;
@@ -23,38 +24,15 @@ impl Deciding<'_> {
             Target::Pass => self.resolve_asked()?,
             other => self.resolve(other, 0)?,
         };
-        let mut last_refusal = None;
-        let kept = self.keep_permitted(route, &mut last_refusal);
-        let refused = || last_refusal.unwrap_or_else(|| (DenialReason::Policy, "no target is left".to_owned()));
-        kept.ok_or_else(refused)
-    }
-
-    pub(super) fn keep_permitted(&mut self, route: Route, last_refusal: &mut Option<Refusal>) -> Option<Route> {
-        match route {
-            Route::Target(target) => match self.check_target(&target) {
-                Ok(()) => {
-                    let label = Arc::from(format!("{}/{}", target.provider_name, target.model));
-                    self.trace.push(TraceStep::Target { target: label, price_version: Arc::clone(&target.price_version) });
-                    Some(Route::Target(target))
-                }
-                Err((by, refusal)) => {
-                    let label = Arc::from(format!("{}/{}", target.provider_name, target.model));
-                    self.trace.push(TraceStep::TargetRefused { target: label, by });
-                    *last_refusal = Some(refusal);
-                    None
-                }
-            },
-            Route::Fallback { attempts, retry_on, total_budget_ms } => {
-                let mut kept = Vec::with_capacity(attempts.len());
-                for attempt in attempts {
-                    let timeout_ms = attempt.timeout_ms;
-                    kept.extend(self.keep_permitted(attempt.route, last_refusal).map(|route| RouteAttempt { route, timeout_ms }));
-                }
-                (!kept.is_empty()).then_some(Route::Fallback { attempts: kept, retry_on, total_budget_ms })
-            }
-            Route::Ensemble(ensemble) => self.keep_ensemble(ensemble, last_refusal),
-            Route::Cascade(cascade) => self.keep_cascade(cascade, last_refusal),
-        }
+        replace_targets(route, &mut |target| {
+            let checked = self.check_target(&target);
+            let label = Arc::from(format!("{}/{}", target.provider_name, target.model));
+            self.trace.push(match &checked {
+                Ok(()) => TraceStep::Target { target: label, price_version: Arc::clone(&target.price_version) },
+                Err((by, _)) => TraceStep::TargetRefused { target: label, by },
+            });
+            checked.map(|()| Route::Target(target)).map_err(|(_, refusal)| refusal)
+        })
     }
 
     pub(super) fn check_target(&self, target: &ResolvedTarget) -> Result<(), (&'static str, Refusal)> {
@@ -237,25 +215,12 @@ impl Deciding<'_> {
             Strategy::Allowlist { models, otherwise } => self.resolve_allowlist(at, models, otherwise, deeper),
             Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
                 enter(self, "fallback");
-                let attempts = self.resolve_attempts(attempts, deeper)?;
+                let resolved = attempts
+                    .iter()
+                    .map(|attempt| Ok(RouteAttempt { route: self.resolve(&attempt.target, deeper)?, timeout_ms: attempt.timeout_ms }));
+                let attempts = resolved.collect::<Kept<_>>().any()?;
                 Ok(Route::Fallback { attempts, retry_on: retry_on.iter().copied().collect(), total_budget_ms: *total_budget_ms })
             }
-        }
-    }
-
-    /// The attempts of a fallback that lead anywhere; the last refusal where none does.
-    fn resolve_attempts(&mut self, attempts: &[Attempt], depth: u32) -> Result<Vec<RouteAttempt>, Refusal> {
-        let mut resolved = Vec::with_capacity(attempts.len());
-        let mut refusal = None;
-        for attempt in attempts {
-            match self.resolve(&attempt.target, depth) {
-                Ok(route) => resolved.push(RouteAttempt { route, timeout_ms: attempt.timeout_ms }),
-                Err(refused) => refusal = Some(refused),
-            }
-        }
-        match refusal {
-            Some(refusal) if resolved.is_empty() => Err(refusal),
-            _ => Ok(resolved),
         }
     }
 
