@@ -4,9 +4,9 @@
 //! the reserved amount, and again with the truth when the exchange ends; whichever is the last one found on the worker's disk is
 //! what is shipped. So a killed worker leaves an amount, never a gap.
 //!
-//! On disk and on the link it is CBOR whose fields are numbers ([`UsageEvent::write`], [`UsageEvent::read`]): it is written twice for each request, and names
-//! and digits as text would cost more than the decision. Compatibility: a number is never given a second meaning; a reader passes over numbers it does not
-//! know, and a field added later is absent in what was written before.
+//! On disk and on the link it is CBOR whose fields are numbers ([`UsageEvent::write`], [`UsageEvent::read`]): it is written twice for each
+//! request, and names and digits as text would cost more than the decision. Compatibility: a number is never given a second meaning; a
+//! reader passes over numbers it does not know, and a field added later is absent in what was written before.
 //!
 //! Left out: prompts, completions, keys, secrets. There is no field they could go into.
 
@@ -89,7 +89,7 @@ pub struct AttemptRecord {
     #[n(5)]
     pub cost: NanoUsd,
     /// What the cost comes of; absent where nothing was consumed or no price was known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[n(6)]
     pub priced: Option<Priced>,
 }
@@ -115,7 +115,7 @@ pub struct Charge {
     #[n(0)]
     pub period: PeriodRef,
     /// The lease it was reserved in; absent for budgets that don't block and had none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(1), with = "crate::cbor::optional_text", has_nil)]
     pub lease_id: Option<Arc<str>>,
     /// How much.
@@ -176,25 +176,25 @@ pub struct UsageEvent {
     #[cbor(n(10), with = "crate::cbor::text")]
     pub requested_model: Arc<str>,
     /// Provider's model that answered, or the last one tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(11), with = "crate::cbor::optional_text", has_nil)]
     pub model: Option<Arc<str>>,
     /// Provider that answered, or the last one tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(12), with = "crate::cbor::optional_text", has_nil)]
     pub provider: Option<Arc<str>>,
     /// Status the caller got.
     #[n(13)]
     pub status: u16,
     /// Error code the caller got.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(14), with = "crate::cbor::optional_text", has_nil)]
     pub error_code: Option<Arc<str>>,
     /// Whether it was a stream.
     #[n(15)]
     pub stream: bool,
     /// End user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(16), with = "crate::cbor::optional_text", has_nil)]
     pub end_user: Option<Arc<str>>,
     /// Tags after precedence.
@@ -213,7 +213,7 @@ pub struct UsageEvent {
     #[n(21)]
     pub tokens: TokenBuckets,
     /// Rates applied to the last call; each attempt has its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[n(22)]
     pub rates: Option<Rates>,
     /// Names the price version; empty where no price was known.
@@ -223,19 +223,19 @@ pub struct UsageEvent {
     #[n(24)]
     pub latency_us: u64,
     /// Microseconds from request to the first byte of the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[n(25)]
     pub first_byte_us: Option<u64>,
     /// Agent run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(26), with = "crate::cbor::optional_text", has_nil)]
     pub trace_id: Option<Arc<str>>,
     /// Thread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(27), with = "crate::cbor::optional_text", has_nil)]
     pub conversation_id: Option<Arc<str>>,
     /// Variant of the `ab_test` that led to the last attempt; absent in events of workers that knew of none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(28), with = "crate::cbor::optional_text", has_nil)]
     pub ab_variant: Option<Arc<str>>,
     /// Every upstream call.

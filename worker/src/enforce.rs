@@ -3,9 +3,9 @@
 //! Invariant: an [`Admission`] can only be made here, and everything in `upstream` takes one, for every attempt. Its reservation ends by
 //! `settle` or `release`; there is no third way.
 //!
-//! The amount is the worst case: all input (the whole context where the provider adds to the prompt) at the dearest input rate, all output that may come at the dearest output rate, in the dearest
-//! context length that so much input can reach. Where neither the
-//! caller nor the model bounds the output, a bound is sent along, because money that has no bound can't be held. Models without a price
+//! The amount is the worst case: all input (the whole context where the provider adds to the prompt) at the dearest input rate, all output
+//! that may come at the dearest output rate, in the dearest context length that so much input can reach. Where neither the caller nor the
+//! model bounds the output, a bound is sent along, because money that has no bound can't be held. Models without a price
 //! hold nothing (whether they are served at all is the bundle's `unpriced_models`).
 
 pub(crate) mod rate;

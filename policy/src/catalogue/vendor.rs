@@ -26,7 +26,7 @@ impl Vendor {
     #[must_use]
     pub fn takes_as_written(&self, surface: Surface) -> bool {
         match surface {
-            Surface::OpenaiChat | Surface::OpenaiEmbeddings => self.quirks.is_some() || self.name == "azure",
+            Surface::OpenaiChat | Surface::OpenaiEmbeddings => self.quirks.is_some(),
             Surface::OpenaiResponses => matches!(self.name, "openai" | "azure"),
             Surface::AnthropicMessages => matches!(self.name, "anthropic" | "bedrock" | "vertex"),
             Surface::Gemini => matches!(self.name, "google" | "vertex"),
