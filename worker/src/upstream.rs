@@ -76,6 +76,11 @@ impl SendError {
         }
     }
 
+    /// Whether the provider may have read the request, and bill what it made of it.
+    pub(crate) fn was_sent(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Broken(_))
+    }
+
     /// The word for traces, events and metrics.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {

@@ -8,11 +8,12 @@
 
 mod back_off;
 mod council;
+mod hearing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, UsageEvents};
 use llm::tokens::TokenEstimate;
@@ -21,22 +22,16 @@ use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 
 pub(crate) use council::Whole;
+use hearing::Refused;
 
-use super::{Context, Failure, RefusedReply};
+use super::{Context, Failure};
 use crate::clock;
 use crate::enforce::{Admission, Gate, name_of};
 use crate::health::{OrgHealth, Standing};
 use crate::identity::Caller;
 use crate::metering::{AttemptEnd, Booking, Consumption, consumption};
 use crate::route::{FailureClass, Leaf, Walk};
-use crate::upstream::{self, Outgoing, Reply, Way};
-
-/// Bytes of a refusal that are read and passed on.
-const REFUSAL_LIMIT: usize = 1 << 20;
-/// Bytes of a buffered answer at most.
-const REPLY_LIMIT: usize = 64 << 20;
-/// Time for the body of a refusal.
-const REFUSAL_TIME: Duration = Duration::from_secs(5);
+use crate::upstream::{Outgoing, Reply, SendError, Way};
 
 /// One request on its way to providers.
 pub(crate) struct Flight<'c, 'p> {
@@ -159,12 +154,7 @@ impl<'p> Flight<'_, 'p> {
         let caller = &self.caller.policy;
         let trace = self.booking.attempt(&current.admission, caller, self.facts, current.began);
         let way = Way { admission: &current.admission, trace };
-        let sent = upstream::send(&self.context.connections, caller, &way, self.outgoing);
-        let sent = match pingora_timeout::timeout(timeout, sent).await {
-            Ok(sent) => sent,
-            Err(_) => Err(upstream::SendError::Timeout { ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
-        };
-        match sent {
+        match hearing::send(self.context, caller, &way, self.outgoing, timeout).await {
             Ok(reply) if reply.status < 400 => self.answered(reply).await,
             Ok(reply) => Err(Box::pin(self.refused(reply)).await),
             Err(error) => Err(self.unanswered(error)),
@@ -200,12 +190,7 @@ impl<'p> Flight<'_, 'p> {
                 Err(_) => Err(Failure::Deadline),
             }
         } else {
-            match pingora_timeout::timeout(idle, collect(&mut reply, REPLY_LIMIT)).await {
-                Ok(Ok(Some(body))) => Ok(First::Whole(body)),
-                Ok(Ok(None)) => Err(Failure::ReplyTooLarge { target: name }),
-                Ok(Err(_)) => Err(Failure::Cut { target: name }),
-                Err(_) => Err(Failure::Deadline),
-            }
+            hearing::whole_body(&mut reply, idle, name).await.map(First::Whole)
         };
         match first {
             Ok(first) => {
@@ -215,50 +200,31 @@ impl<'p> Flight<'_, 'p> {
             }
             Err(failure) => {
                 self.health.failed(&self.last);
-                // Something was generated and will be billed, though nobody will see it.
                 self.end_estimated("cut", 200);
-                Err(Failed::new(failure, FailureClass::Retryable(RetryOn::Connect)))
+                Err(hearing::broken(failure))
             }
         }
     }
 
-    async fn refused(&mut self, mut reply: Reply) -> Failed {
-        let status = reply.status;
-        let target = self.name();
-        let body = match pingora_timeout::timeout(REFUSAL_TIME, collect(&mut reply, REFUSAL_LIMIT)).await {
-            Ok(Ok(Some(body))) => Some(body),
-            _ => None,
-        };
-        let class = class_of(status);
-        // What a caller's own account has used up says nothing about ours.
-        let others_account = status == 429 && self.outgoing.caller_key.is_some();
-        if class != FailureClass::Final && !others_account {
+    async fn refused(&mut self, reply: Reply) -> Failed {
+        let (status, target) = (reply.status, self.name());
+        let refused = Refused::read(reply).await;
+        if refused.speaks_of_health(self.outgoing) {
             self.health.failed(&target);
         }
         self.end(AttemptEnd { outcome: "status", status, took: self.took(), consumed: None });
-        let whole = body.is_some();
-        let Reply { spoken, content_type, passed, body: connection, .. } = reply;
-        if whole {
-            connection.finish().await;
-        }
-        let retry_after = back_off::retry_after(&passed, clock::now());
-        let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { spoken, content_type, passed, body }));
-        Failed { failure: Failure::UpstreamStatus { target, status, reply }, class, retry_after }
+        refused.by(target).await
     }
 
-    fn unanswered(&mut self, error: upstream::SendError) -> Failed {
-        let (class, outcome, target) = (error.class(), error.outcome(), self.name());
-        tracing::warn!(target.name = %target, attempt.outcome = outcome, error = %chain(&error), "an attempt failed");
-        if class != FailureClass::NotAdmitted {
-            self.health.failed(&target);
-        }
-        if matches!(error, upstream::SendError::Timeout { .. } | upstream::SendError::Broken(_)) {
-            // It was sent: the provider may have read it and bill what it made of it.
+    fn unanswered(&mut self, error: SendError) -> Failed {
+        let (outcome, was_sent) = (error.outcome(), error.was_sent());
+        let failed = hearing::unanswered(self.name(), error, self.health);
+        if was_sent {
             self.end_estimated(outcome, 0);
         } else {
             self.end(AttemptEnd { outcome, status: 0, took: self.took(), consumed: None });
         }
-        Failed::new(Failure::Upstream { target, error }, class)
+        failed
     }
 
     /// Ends the current attempt with what can be guessed of an answer that nobody read: its input.
@@ -310,31 +276,6 @@ fn input_only(context: &Context, dialect: Dialect, estimate: TokenEstimate) -> C
     consumption(context, &verdict)
 }
 
-/// The class of a provider's refusal.
-fn class_of(status: u16) -> FailureClass {
-    match status {
-        429 => FailureClass::Retryable(RetryOn::TooManyRequests),
-        500.. => FailureClass::Retryable(RetryOn::ServerError),
-        _ => FailureClass::Final,
-    }
-}
-
-/// The whole body; `None` when it is larger than `limit`.
-async fn collect(reply: &mut Reply, limit: usize) -> Result<Option<Bytes>, upstream::ReplyCut> {
-    let Some(first) = reply.body.next().await? else { return Ok(Some(Bytes::new())) };
-    let Some(second) = reply.body.next().await? else { return Ok(Some(first)) };
-    let mut body = BytesMut::with_capacity(first.len().saturating_add(second.len()).saturating_mul(2));
-    body.extend_from_slice(&first);
-    body.extend_from_slice(&second);
-    while let Some(piece) = reply.body.next().await? {
-        if body.len().saturating_add(piece.len()) > limit {
-            return Ok(None);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(Some(body.freeze()))
-}
-
 /// Time ran out between two attempts.
 fn late() -> Failed {
     Failed::new(Failure::Deadline, FailureClass::Retryable(RetryOn::Timeout))
@@ -342,16 +283,4 @@ fn late() -> Failed {
 
 fn bug() -> Failed {
     Failed::new(Failure::Bug, FailureClass::Final)
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -30,18 +30,16 @@ use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 use smallvec::SmallVec;
 
-use super::{
-    Current, Failed, Flight, REFUSAL_LIMIT, REFUSAL_TIME, REPLY_LIMIT, back_off, bug, chain, class_of, collect, estimate_at, input_only,
-    late,
-};
+use super::hearing::{self, Refused};
+use super::{Current, Failed, Flight, back_off, bug, estimate_at, input_only, late};
 use crate::clock;
 use crate::enforce::{Gate, name_of};
-use crate::exchange::{Context, Failure, RefusedReply};
+use crate::exchange::{Context, Failure};
 use crate::health::Standing;
 use crate::metering::{AttemptEnd, Consumption, consumption};
 use crate::relay::whole_verdict;
 use crate::route::FailureClass;
-use crate::upstream::{self, Outgoing, Reply, SendError, Way, WayBack};
+use crate::upstream::{Outgoing, Reply, SendError, Way, WayBack};
 
 /// A whole answer, settled.
 pub(crate) struct Whole<'p> {
@@ -190,16 +188,10 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         let way = Way { admission: &current.admission, trace: attempt.place };
         let timeout = bounds.timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
         let caller = self.flight.lock().caller;
-        let sent =
-            pingora_timeout::timeout(timeout, upstream::send(&self.context.connections, &caller.policy, &way, question.outgoing)).await;
-        match sent {
-            Ok(Ok(reply)) if reply.status < 400 => attempt.hear(reply, target, question).await,
-            Ok(Ok(reply)) => Err(attempt.refused(reply, question).await),
-            Ok(Err(error)) => Err(attempt.unanswered(error)),
-            Err(_) => {
-                let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                Err(attempt.unanswered(SendError::Timeout { ms }))
-            }
+        match hearing::send(self.context, &caller.policy, &way, question.outgoing, timeout).await {
+            Ok(reply) if reply.status < 400 => attempt.hear(reply, target, question).await,
+            Ok(reply) => Err(attempt.refused(reply, question).await),
+            Err(error) => Err(attempt.unanswered(error)),
         }
     }
 
@@ -250,19 +242,14 @@ impl<'p> Attempt<'_, '_, '_, 'p> {
     async fn hear(mut self, mut reply: Reply, target: &'p ResolvedTarget, question: Question<'_>) -> Result<Whole<'p>, Failed> {
         let (context, name) = (self.council.context, name_of(target));
         let took = self.took();
-        let body = match pingora_timeout::timeout(context.limits.idle_timeout, collect(&mut reply, REPLY_LIMIT)).await {
-            Ok(Ok(Some(body))) => Ok(body),
-            Ok(Ok(None)) => Err(Failure::ReplyTooLarge { target: Arc::clone(&name) }),
-            Ok(Err(_)) => Err(Failure::Cut { target: Arc::clone(&name) }),
-            Err(_) => Err(Failure::Deadline),
-        };
+        let body = hearing::whole_body(&mut reply, context.limits.idle_timeout, Arc::clone(&name)).await;
         let health = self.council.flight.lock().health;
         let body = match body {
             Ok(body) => body,
             Err(failure) => {
                 health.failed(&name);
                 self.end("cut", 200, Some(self.guess));
-                return Err(Failed::new(failure, FailureClass::Retryable(RetryOn::Connect)));
+                return Err(hearing::broken(failure));
             }
         };
         health.succeeded(&name, took);
@@ -275,37 +262,28 @@ impl<'p> Attempt<'_, '_, '_, 'p> {
         Ok(Whole { target, status, spoken, back, passed, dropped, clamped, body, text: None })
     }
 
-    async fn refused(mut self, mut reply: Reply, question: Question<'_>) -> Failed {
-        let (status, class) = (reply.status, class_of(reply.status));
-        let Some(target) = self.current.as_ref().map(|current| Arc::clone(&current.name)) else { return bug() };
-        let body = match pingora_timeout::timeout(REFUSAL_TIME, collect(&mut reply, REFUSAL_LIMIT)).await {
-            Ok(Ok(Some(body))) => Some(body),
-            _ => None,
-        };
-        let others_account = status == 429 && question.outgoing.caller_key.is_some();
-        if class != FailureClass::Final && !others_account {
+    async fn refused(mut self, reply: Reply, question: Question<'_>) -> Failed {
+        let Some(target) = self.name() else { return bug() };
+        let status = reply.status;
+        let refused = Refused::read(reply).await;
+        if refused.speaks_of_health(question.outgoing) {
             self.council.flight.lock().health.failed(&target);
         }
         self.end("status", status, None);
-        let Reply { spoken, content_type, passed, body: connection, .. } = reply;
-        if body.is_some() {
-            connection.finish().await;
-        }
-        let retry_after = back_off::retry_after(&passed, clock::now());
-        let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { spoken, content_type, passed, body }));
-        Failed { failure: Failure::UpstreamStatus { target, status, reply }, class, retry_after }
+        refused.by(target).await
     }
 
     fn unanswered(mut self, error: SendError) -> Failed {
-        let Some(target) = self.current.as_ref().map(|current| Arc::clone(&current.name)) else { return bug() };
-        let (class, outcome) = (error.class(), error.outcome());
-        tracing::warn!(target.name = %target, attempt.outcome = outcome, error = %chain(&error), "an attempt failed");
-        if class != FailureClass::NotAdmitted {
-            self.council.flight.lock().health.failed(&target);
-        }
-        let was_sent = matches!(error, SendError::Timeout { .. } | SendError::Broken(_));
+        let Some(target) = self.name() else { return bug() };
+        let (outcome, was_sent) = (error.outcome(), error.was_sent());
+        let health = self.council.flight.lock().health;
+        let failed = hearing::unanswered(target, error, health);
         self.end(outcome, 0, was_sent.then_some(self.guess));
-        Failed::new(Failure::Upstream { target, error }, class)
+        failed
+    }
+
+    fn name(&self) -> Option<Arc<str>> {
+        self.current.as_ref().map(|current| Arc::clone(&current.name))
     }
 
     fn took(&self) -> Duration {

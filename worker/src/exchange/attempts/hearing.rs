@@ -1,0 +1,131 @@
+//! What a provider's reply to one attempt comes to: the same on a plain route and in a council.
+//!
+//! Leaves out: the money and the books, which whoever made the attempt settles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use policy::source::RetryOn;
+
+use super::{Failed, back_off};
+use crate::clock;
+use crate::exchange::{Context, Failure, RefusedReply};
+use crate::health::OrgHealth;
+use crate::policy_feed::OrgPolicy;
+use crate::route::FailureClass;
+use crate::upstream::{self, Outgoing, Reply, ReplyCut, SendError, Way};
+
+/// Bytes of a refusal that are read and passed on.
+const REFUSAL_LIMIT: usize = 1 << 20;
+/// Bytes of a buffered answer at most.
+const REPLY_LIMIT: usize = 64 << 20;
+/// Time for the body of a refusal.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);
+
+/// Sends one attempt; its head has to be there within `timeout`.
+pub(super) async fn send(
+    context: &Context,
+    policy: &OrgPolicy,
+    way: &Way<'_, '_>,
+    outgoing: &Outgoing<'_>,
+    timeout: Duration,
+) -> Result<Reply, SendError> {
+    match pingora_timeout::timeout(timeout, upstream::send(&context.connections, policy, way, outgoing)).await {
+        Ok(sent) => sent,
+        Err(_) => Err(SendError::Timeout { ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
+    }
+}
+
+/// The whole body of an answer from the target of this name.
+pub(super) async fn whole_body(reply: &mut Reply, idle: Duration, name: Arc<str>) -> Result<Bytes, Failure> {
+    match pingora_timeout::timeout(idle, collect(reply, REPLY_LIMIT)).await {
+        Ok(Ok(Some(body))) => Ok(body),
+        Ok(Ok(None)) => Err(Failure::ReplyTooLarge { target: name }),
+        Ok(Err(_)) => Err(Failure::Cut { target: name }),
+        Err(_) => Err(Failure::Deadline),
+    }
+}
+
+/// An answer that broke off. Something was generated and will be billed, though nobody will see it.
+pub(super) fn broken(failure: Failure) -> Failed {
+    Failed::new(failure, FailureClass::Retryable(RetryOn::Connect))
+}
+
+/// A provider's refusal, read as far as it is worth.
+pub(super) struct Refused {
+    reply: Reply,
+    class: FailureClass,
+    body: Option<Bytes>,
+}
+
+impl Refused {
+    pub(super) async fn read(mut reply: Reply) -> Self {
+        let body = match pingora_timeout::timeout(REFUSAL_TIME, collect(&mut reply, REFUSAL_LIMIT)).await {
+            Ok(Ok(Some(body))) => Some(body),
+            _ => None,
+        };
+        let class = match reply.status {
+            429 => FailureClass::Retryable(RetryOn::TooManyRequests),
+            500.. => FailureClass::Retryable(RetryOn::ServerError),
+            _ => FailureClass::Final,
+        };
+        Self { reply, class, body }
+    }
+
+    /// Whether it says anything about the target's health. What a caller's own account has used up says nothing about ours.
+    pub(super) fn speaks_of_health(&self, outgoing: &Outgoing<'_>) -> bool {
+        let others_account = self.reply.status == 429 && outgoing.caller_key.is_some();
+        self.class != FailureClass::Final && !others_account
+    }
+
+    /// The failure it is; a connection whose refusal was read whole is used again.
+    pub(super) async fn by(self, target: Arc<str>) -> Failed {
+        let Self { reply, class, body } = self;
+        let Reply { status, spoken, content_type, passed, body: connection, .. } = reply;
+        if body.is_some() {
+            connection.finish().await;
+        }
+        let retry_after = back_off::retry_after(&passed, clock::now());
+        let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { spoken, content_type, passed, body }));
+        Failed { failure: Failure::UpstreamStatus { target, status, reply }, class, retry_after }
+    }
+}
+
+/// The failure of an attempt that has no head, noted in the log and in the target's health.
+pub(super) fn unanswered(target: Arc<str>, error: SendError, health: &OrgHealth) -> Failed {
+    let class = error.class();
+    tracing::warn!(target.name = %target, attempt.outcome = error.outcome(), error = %chain(&error), "an attempt failed");
+    if class != FailureClass::NotAdmitted {
+        health.failed(&target);
+    }
+    Failed::new(Failure::Upstream { target, error }, class)
+}
+
+/// The whole body; `None` when it is larger than `limit`.
+async fn collect(reply: &mut Reply, limit: usize) -> Result<Option<Bytes>, ReplyCut> {
+    let Some(first) = reply.body.next().await? else { return Ok(Some(Bytes::new())) };
+    let Some(second) = reply.body.next().await? else { return Ok(Some(first)) };
+    let mut body = BytesMut::with_capacity(first.len().saturating_add(second.len()).saturating_mul(2));
+    body.extend_from_slice(&first);
+    body.extend_from_slice(&second);
+    while let Some(piece) = reply.body.next().await? {
+        if body.len().saturating_add(piece.len()) > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
