@@ -240,3 +240,8 @@ pub fn manifest(provider: &SimulatedProvider) -> Value {
         "projects": [{"name": "app", "keys": [{"name": "main"}]}],
     })
 }
+
+/// One more model of provider `sim`, at these prices in USD per million tokens.
+pub fn priced_model(name: &str, input: f64, output: f64) -> Value {
+    json!({"model": format!("sim/{name}"), "input_usd_per_mtok": input, "output_usd_per_mtok": output, "max_output_tokens": 4096})
+}

@@ -85,7 +85,7 @@ fn describe(
     }
 }
 
-async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, mut head: Head, reply: Reply, body: Bytes) -> Sent {
+async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, body: Bytes) -> Sent {
     let Reply { status, spoken, back, content_type, body: connection, .. } = reply;
     connection.finish().await;
     let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), spoken, &body);
@@ -93,6 +93,20 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
     let took = flight.took();
     flight.end(AttemptEnd { outcome: "ok", status, took, consumed });
     let said = say_again(&flight, back, body);
+    let content_type = content_type.filter(|_| back == WayBack::Same).unwrap_or_else(json);
+    let with_trace = flight.outgoing.head.extensions.trace;
+    send_said(flight, session, head, said, content_type, with_trace).await
+}
+
+/// Sends a whole answer whose attempts are settled, and closes the books.
+async fn send_said(
+    flight: Box<Flight<'_, '_>>,
+    session: &mut ServerSession,
+    mut head: Head,
+    said: Option<Bytes>,
+    content_type: HeaderValue,
+    with_trace: bool,
+) -> Sent {
     let Flight { outgoing, trace, mut booking, last, .. } = *flight;
     let Some(body) = said else {
         // It was generated and is paid for; the caller gets to know why it is not there.
@@ -102,13 +116,12 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
         return sent;
     };
     head.cost(booking.cost());
-    let body = match outgoing.head.extensions.trace {
+    let body = match with_trace {
         true => add_member(&body, "mlx:trace", trace.to_json().get().as_bytes()).unwrap_or(body),
         false => body,
     };
     booking.first_byte();
-    let content_type = if back == WayBack::Same { content_type } else { None };
-    let sent = head.send(session, content_type.unwrap_or_else(json), body).await;
+    let sent = head.send(session, content_type, body).await;
     let gone = sent.is_err().then_some("client_closed_request");
     booking.close(sent.unwrap_or(499), gone, &trace);
     sent

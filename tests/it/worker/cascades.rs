@@ -1,7 +1,7 @@
 //! Cascades: cheap models first, each held and paid for, until an answer will do.
 
 use serde_json::{Value, json};
-use tests::fleet::{Applied, Fleet, manifest, nano};
+use tests::fleet::{Applied, Fleet, manifest, nano, priced_model};
 use tests::provider::{Answer, Usage};
 
 /// What a usage of 20 and 10 tokens costs at each of the three.
@@ -12,8 +12,11 @@ const LARGE: i64 = 120_000;
 async fn with_steps(accept: [&str; 2], cap_usd: &str, more: &[Value]) -> (Fleet, Applied) {
     let fleet = Fleet::start().await;
     let mut wanted = manifest(&fleet.provider);
-    let model = |name: &str, input: f64, output: f64| json!({"model": format!("sim/{name}"), "input_usd_per_mtok": input, "output_usd_per_mtok": output, "max_output_tokens": 4096});
-    wanted["models"].as_array_mut().unwrap().extend([model("small", 1.0, 2.0), model("medium", 2.0, 4.0), model("large", 3.0, 6.0)]);
+    wanted["models"].as_array_mut().unwrap().extend([
+        priced_model("small", 1.0, 2.0),
+        priced_model("medium", 2.0, 4.0),
+        priced_model("large", 3.0, 6.0),
+    ]);
     let [first, second] = accept;
     let steps = json!([{"model": "sim/small", "accept": first}, {"model": "sim/medium", "accept": second}, {"model": "sim/large"}]);
     let mut configs = vec![json!({"slug": "steps", "strategy": "cascade", "steps": steps})];
@@ -25,11 +28,7 @@ async fn with_steps(accept: [&str; 2], cap_usd: &str, more: &[Value]) -> (Fleet,
 }
 
 fn saying(text: &str) -> Answer {
-    Answer::json(&json!({
-        "id": "chatcmpl-simulated", "object": "chat.completion", "created": 1_790_000_000, "model": "m",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": Usage { prompt: 20, completion: 10, ..Usage::default() }.json(),
-    }))
+    Answer::saying(text, Usage { prompt: 20, completion: 10, ..Usage::default() })
 }
 
 fn says(fleet: &Fleet, texts: [&str; 3]) {

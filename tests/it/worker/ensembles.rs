@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::fleet::{Applied, Fleet, manifest, nano};
+use tests::fleet::{Applied, Fleet, manifest, nano, priced_model};
 use tests::provider::{Answer, Gate, Usage};
 use tests::wait::until;
 
@@ -15,12 +15,11 @@ const THIRD: i64 = 120_000;
 async fn with_configs(configs: Value, cap_usd: &str) -> (Fleet, Applied) {
     let fleet = Fleet::start().await;
     let mut wanted = manifest(&fleet.provider);
-    let model = |name: &str, input: f64, output: f64| json!({"model": format!("sim/{name}"), "input_usd_per_mtok": input, "output_usd_per_mtok": output, "max_output_tokens": 4096});
     wanted["models"].as_array_mut().unwrap().extend([
-        model("first", 1.0, 2.0),
-        model("second", 2.0, 4.0),
-        model("third", 3.0, 6.0),
-        model("judge", 1.0, 2.0),
+        priced_model("first", 1.0, 2.0),
+        priced_model("second", 2.0, 4.0),
+        priced_model("third", 3.0, 6.0),
+        priced_model("judge", 1.0, 2.0),
     ]);
     wanted["routing_configs"] = configs;
     wanted["budgets"] = json!([{"name": "all", "scope": "organization", "period": "total", "cap_usd": cap_usd}]);
@@ -38,11 +37,7 @@ fn ensemble(aggregation: &str, more: Value) -> Value {
 }
 
 fn saying(text: &str) -> Answer {
-    Answer::json(&json!({
-        "id": "chatcmpl-simulated", "object": "chat.completion", "created": 1_790_000_000, "model": "m",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": Usage { prompt: 20, completion: 10, ..Usage::default() }.json(),
-    }))
+    Answer::saying(text, Usage { prompt: 20, completion: 10, ..Usage::default() })
 }
 
 fn says(fleet: &Fleet, texts: [&str; 3]) {

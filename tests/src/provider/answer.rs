@@ -104,6 +104,11 @@ impl Answer {
         Self { usage: Some(usage), ..Self::default() }
     }
 
+    /// A whole completion that says `text` and that it consumed this, whatever was asked.
+    pub fn saying(text: &str, usage: Usage) -> Self {
+        Self::json(&completion("m", text, Some(usage)))
+    }
+
     /// A completion that does not say what it consumed.
     pub fn without_usage() -> Self {
         Self { usage: None, ..Self::default() }
@@ -204,16 +209,22 @@ impl Answer {
             self.headers.push(("Content-Type".to_owned(), "text/event-stream".to_owned()));
             return;
         }
-        let mut body = json!({
-            "id": "chatcmpl-simulated", "object": "chat.completion", "created": 1_790_000_000, "model": model,
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": words.concat()}, "finish_reason": "stop"}],
-        });
-        if let Some(usage) = self.usage {
-            body["usage"] = usage.json();
-        }
+        let body = completion(model, &words.concat(), self.usage);
         self.body = Some(vec![Step::Send(body.to_string().into_bytes())]);
         self.headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
     }
+}
+
+/// A whole completion as OpenAI sends it.
+fn completion(model: &str, text: &str, usage: Option<Usage>) -> Value {
+    let mut body = json!({
+        "id": "chatcmpl-simulated", "object": "chat.completion", "created": 1_790_000_000, "model": model,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+    });
+    if let Some(usage) = usage {
+        body["usage"] = usage.json();
+    }
+    body
 }
 
 /// The pieces of a stream as OpenAI sends them: role, a piece for each word, the finish, the usage if wanted, the end.

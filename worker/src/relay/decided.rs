@@ -3,14 +3,11 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use llm::convert::{self, ConvertError};
-use llm::response::add_member;
 use pingora_core::protocols::http::ServerSession;
 
-use super::{describe, json, say_again};
-use crate::exchange::Failure;
+use super::{describe, json, say_again, send_said};
 use crate::exchange::attempts::{Flight, Whole};
-use crate::respond::Refusal;
-use crate::respond::head::{Head, Sent, refuse};
+use crate::respond::head::{Head, Sent};
 
 /// Passes on what was decided; everything is settled already.
 pub(crate) async fn pass_decided(
@@ -27,25 +24,11 @@ pub(crate) async fn pass_decided(
     }
     flight.booking.served_by(whole.target);
     let said = said(&flight, &whole);
-    let Flight { trace, mut booking, last, .. } = *flight;
-    let Some(body) = said else {
-        let refusal = Refusal::of(&Failure::Unreadable { target: last }, crate::clock::now()).said_in(outgoing.head.dialect);
-        let sent = refuse(session, outgoing.request_id, &refusal).await;
-        booking.close(sent.unwrap_or(499), Some(refusal.code()), &trace);
-        return sent;
+    let (content_type, with_trace) = match outgoing.head.stream {
+        true => (HeaderValue::from_static("text/event-stream"), false),
+        false => (json(), outgoing.head.extensions.trace),
     };
-    head.cost(booking.cost());
-    let streamed = outgoing.head.stream;
-    let body = match outgoing.head.extensions.trace && !streamed {
-        true => add_member(&body, "mlx:trace", trace.to_json().get().as_bytes()).unwrap_or(body),
-        false => body,
-    };
-    booking.first_byte();
-    let content_type = if streamed { HeaderValue::from_static("text/event-stream") } else { json() };
-    let sent = head.send(session, content_type, body).await;
-    let gone = sent.is_err().then_some("client_closed_request");
-    booking.close(sent.unwrap_or(499), gone, &trace);
-    sent
+    send_said(flight, session, head, said, content_type, with_trace).await
 }
 
 /// What the caller gets; `None` where the answer can't be said in the caller's dialect.
