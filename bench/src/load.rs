@@ -42,6 +42,19 @@ impl Shape {
     }
 }
 
+/// What mock provider and load generator do while nothing is there for them.
+///
+/// On loopback it is the sender who wakes the receiver, and a processor that idles deeply is dear to wake: so a proxy that leaves the load's
+/// core idle for a while pays for that, and one that keeps it busy does not. Peers that stay awake cost every proxy the same, as peers on
+/// other machines would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peers {
+    /// They poll.
+    Awake,
+    /// They wait to be woken, by whoever sends them something.
+    Asleep,
+}
+
 /// Seconds of load before the window.
 pub(crate) const WARM_UP: f64 = 0.5;
 
@@ -64,6 +77,9 @@ pub(crate) struct LoadOptions {
     /// Requests a second in open loop with Poisson arrivals; left out: closed loop, as fast as it goes.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
+    /// Poll instead of waiting to be woken.
+    #[arg(long)]
+    pub(crate) awake: bool,
     /// Sent as the bearer credential.
     #[arg(long, default_value = "bench")]
     pub(crate) key: String,
@@ -152,13 +168,14 @@ pub(crate) fn measure(options: &LoadOptions) -> anyhow::Result<LoadReport> {
     let opens = clock::now() + Duration::from_secs_f64(options.warm_up);
     let window = Window { opens, closes: opens + Duration::from_secs_f64(options.seconds) };
     let request = RequestText::new(options.shape, &options.key, &options.model);
+    let peers = if options.awake { Peers::Awake } else { Peers::Asleep };
     let arrivals = options.rate.map(|rate| open::Arrivals::new(rate, options, window));
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..options.connections)
             .map(|_| {
                 scope.spawn(|| match &arrivals {
-                    Some(arrivals) => open::run(options.target, request.bytes(), arrivals, window),
-                    None => closed::run(options.target, request.bytes(), window),
+                    Some(arrivals) => open::run(options.target, peers, request.bytes(), arrivals, window),
+                    None => closed::run(options.target, peers, request.bytes(), window),
                 })
             })
             .collect();

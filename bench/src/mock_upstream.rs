@@ -1,7 +1,10 @@
 //! The provider behind every contestant: answers at once, keeps connections alive, and does as little work as possible so
 //! that the proxy is what is measured. A streamed reply is written chunk by chunk with a yield between, as a real
 //! provider's chunks arrive.
+//!
+//! Told to stay awake (`/awake`, until `/asleep`) it polls instead of sleeping, see [`crate::load::Peers`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -36,7 +39,11 @@ struct Replies {
     chunks: Vec<Vec<u8>>,
     delay: Duration,
     chunk_delay: Duration,
+    awake: AtomicBool,
 }
+
+/// How often a sleeping mock looks whether it is to stay awake.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Serves until the process is ended.
 pub(crate) fn run(options: &MockOptions) -> anyhow::Result<()> {
@@ -47,6 +54,7 @@ pub(crate) fn run(options: &MockOptions) -> anyhow::Result<()> {
 async fn serve(options: &MockOptions) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&options.listen).await?;
     let replies: &'static Replies = Box::leak(Box::new(Replies::new(options)));
+    spawn(stay_awake(replies));
     loop {
         let (connection, _peer) = listener.accept().await?;
         connection.set_nodelay(true)?;
@@ -62,11 +70,27 @@ fn spawn(connection: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(connection);
 }
 
+/// Keeps the runtime polling while it is asked to, and gives the core to whoever else is ready between two looks.
+async fn stay_awake(replies: &Replies) {
+    loop {
+        if replies.awake.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
 async fn answer_all(mut connection: TcpStream, replies: &Replies) -> std::io::Result<()> {
     let mut received = Vec::with_capacity(64 * 1024);
     loop {
         let Some(end) = read_request(&mut connection, &mut received).await? else { return Ok(()) };
-        let streamed = memmem::find(received.get(..end).unwrap_or_default(), b"\"stream\":true").is_some();
+        let request = received.get(..end).unwrap_or_default();
+        if let Some(awake) = told(request) {
+            replies.awake.store(awake, Ordering::Relaxed);
+        }
+        let streamed = memmem::find(request, b"\"stream\":true").is_some();
         received.drain(..end);
         if !replies.delay.is_zero() {
             tokio::time::sleep(replies.delay).await;
@@ -77,6 +101,12 @@ async fn answer_all(mut connection: TcpStream, replies: &Replies) -> std::io::Re
             connection.write_all(&replies.buffered).await?;
         }
     }
+}
+
+/// Whether the request is one that tells the mock to stay awake, or that it may sleep.
+fn told(request: &[u8]) -> Option<bool> {
+    let is = |line: &[u8]| request.starts_with(line).then_some(());
+    is(b"GET /awake ").map(|()| true).or_else(|| is(b"GET /asleep ").map(|()| false))
 }
 
 /// Reads until a whole request is in `received` and returns its length; nothing when the peer has closed.
@@ -114,6 +144,7 @@ impl Replies {
             chunks: events().iter().map(|event| chunk(event)).collect(),
             delay: Duration::from_millis(options.delay_ms),
             chunk_delay: Duration::from_millis(options.chunk_delay_ms),
+            awake: AtomicBool::new(false),
         }
     }
 }

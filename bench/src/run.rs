@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::contestant::{Baseline, Contestant, Fleet, FleetOptions, Mock, Programs};
+use crate::load::Peers;
 use crate::process::{self, Starter};
 use crate::progress::Progress;
 use crate::section::{Bench, decision, enforcement, latency, ledger, memory, ready, throughput};
@@ -22,6 +23,7 @@ enum Section {
     Ready,
     Memory,
     Throughput,
+    Waking,
     Latency,
     Decision,
     Ledger,
@@ -31,7 +33,7 @@ enum Section {
 impl Section {
     /// Whether it is about the worker alone.
     fn needs_fleet(self) -> bool {
-        !matches!(self, Self::Throughput | Self::Latency)
+        !matches!(self, Self::Throughput | Self::Waking | Self::Latency)
     }
 }
 
@@ -109,8 +111,13 @@ fn measure(options: &RunOptions, starter: &Starter<'_>, programs: &Programs, dir
         .into_iter()
         .flatten()
         .collect();
+    let field = throughput::Field { contestants: &proxies, fleet: fleet.as_ref(), mock: &mock };
     if sections.contains(&Section::Throughput) {
-        add("Processor time per request at saturation", throughput::measure(&bench, &proxies, fleet.as_ref())?.table()?);
+        add("Processor time per request at saturation", throughput::measure(&bench, &field, Peers::Awake)?.table()?);
+    }
+    if sections.contains(&Section::Waking) {
+        let title = "The same where provider and load sleep, and the proxy wakes them";
+        add(title, throughput::measure(&bench, &field, Peers::Asleep)?.table()?);
     }
     if sections.contains(&Section::Latency) {
         let with_direct: Vec<Contestant> = std::iter::once(mock.contestant()).chain(proxies).collect();
@@ -158,7 +165,7 @@ fn steps(options: &RunOptions, sections: &BTreeSet<Section>) -> usize {
     let of = |section: &Section| match section {
         Section::Ready => ready::STEPS,
         Section::Memory => memory::STEPS,
-        Section::Throughput => throughput::steps(options.rounds, proxies),
+        Section::Throughput | Section::Waking => throughput::steps(options.rounds, proxies),
         Section::Latency => latency::steps(options.rounds, proxies + 1),
         Section::Decision => decision::STEPS,
         Section::Ledger => ledger::STEPS,

@@ -9,7 +9,7 @@ pub(crate) mod ready;
 pub(crate) mod throughput;
 
 use crate::contestant::Contestant;
-use crate::load::{LoadReport, Shape};
+use crate::load::{LoadReport, Peers, Shape};
 use crate::process::{Placement, Program, Starter};
 use crate::progress::Progress;
 
@@ -30,6 +30,7 @@ pub(crate) struct Load {
     /// Requests a second; nothing for as fast as it goes.
     pub(crate) rate: Option<f64>,
     pub(crate) seconds: f64,
+    pub(crate) peers: Peers,
 }
 
 impl Bench<'_> {
@@ -57,6 +58,9 @@ fn arguments(contestant: &Contestant, load: Load) -> Vec<String> {
     arguments.extend(["--key".to_owned(), contestant.key.clone(), "--model".to_owned(), contestant.model.clone()]);
     if let Some(rate) = load.rate {
         arguments.extend(["--rate".to_owned(), rate.to_string()]);
+    }
+    if load.peers == Peers::Awake {
+        arguments.push("--awake".to_owned());
     }
     if !processes.is_empty() {
         arguments.extend(["--watch".to_owned(), processes.join(",")]);

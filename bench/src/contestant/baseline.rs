@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{Contestant, Name, wait_until_ready};
+use super::{Contestant, Name, answers, wait_until_ready};
 use crate::accounting;
+use crate::load::{Peers, RequestText};
 use crate::process::{Placement, Process, Program, Starter, free_address};
 
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -29,6 +30,17 @@ impl Mock {
         let mut process = start_own(starter, &format!("mock-{delay}"), arguments.to_vec(), Placement::Load)?;
         wait_until_ready(&mut process, address, "/", START_LIMIT)?;
         Ok(Self { address, _process: process })
+    }
+
+    /// Tells it what to do while nothing is there for it.
+    pub(crate) fn stay(&self, peers: Peers) -> anyhow::Result<()> {
+        let path = match peers {
+            Peers::Awake => "/awake",
+            Peers::Asleep => "/asleep",
+        };
+        let status = answers(self.address, &RequestText::get(path));
+        anyhow::ensure!(status == Some(200), "the mock provider does not answer");
+        Ok(())
     }
 
     pub(crate) fn contestant(&self) -> Contestant {

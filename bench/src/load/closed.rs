@@ -3,10 +3,10 @@
 
 use std::net::SocketAddr;
 
-use super::{Connection, Sample, Tally, Window};
+use super::{Connection, Peers, Sample, Tally, Window};
 use crate::clock;
 
-pub(super) fn run(target: SocketAddr, request: &[u8], window: Window) -> Tally {
+pub(super) fn run(target: SocketAddr, peers: Peers, request: &[u8], window: Window) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
     loop {
@@ -14,7 +14,7 @@ pub(super) fn run(target: SocketAddr, request: &[u8], window: Window) -> Tally {
         if started >= window.closes {
             return tally;
         }
-        let answer = match connect(&mut connection, target) {
+        let answer = match connect(&mut connection, target, peers) {
             Ok(open) => open.exchange(request),
             Err(fault) => Err(fault),
         };
@@ -33,9 +33,9 @@ pub(super) fn run(target: SocketAddr, request: &[u8], window: Window) -> Tally {
     }
 }
 
-fn connect(connection: &mut Option<Connection>, target: SocketAddr) -> std::io::Result<&mut Connection> {
+fn connect(connection: &mut Option<Connection>, target: SocketAddr, peers: Peers) -> std::io::Result<&mut Connection> {
     match connection {
         Some(open) => Ok(open),
-        closed => Ok(closed.insert(Connection::open(target)?)),
+        closed => Ok(closed.insert(Connection::open_as(peers, target)?)),
     }
 }

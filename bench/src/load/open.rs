@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::{Connection, LoadOptions, Sample, Tally, Window};
+use super::{Connection, LoadOptions, Peers, Sample, Tally, Window};
 use crate::clock;
 
 /// Pause after a broken connection, so that a refused one is not tried in a tight loop.
@@ -37,7 +37,7 @@ impl Arrivals {
     }
 }
 
-pub(super) fn run(target: SocketAddr, request: &[u8], arrivals: &Arrivals, window: Window) -> Tally {
+pub(super) fn run(target: SocketAddr, peers: Peers, request: &[u8], arrivals: &Arrivals, window: Window) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
     while let Some(due) = arrivals.take() {
@@ -46,7 +46,7 @@ pub(super) fn run(target: SocketAddr, request: &[u8], arrivals: &Arrivals, windo
         let started = if late { due } else { clock::now() };
         let open = match connection.take() {
             Some(open) => Ok(open),
-            None => Connection::open(target),
+            None => Connection::open_as(peers, target),
         };
         let answer = open.and_then(|mut open| open.exchange(request).map(|answer| (open, answer)));
         let Ok((open, answer)) = answer else {

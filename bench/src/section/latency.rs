@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{Bench, Load};
 use crate::contestant::{Contestant, Name};
-use crate::load::{LoadReport, Shape};
+use crate::load::{LoadReport, Peers, Shape};
 use crate::statistics::Spread;
 
 const RATE: f64 = 500.0;
@@ -35,7 +35,7 @@ pub(crate) fn measure(bench: &Bench<'_>, contestants: &[Contestant]) -> anyhow::
         for row in &mut rows {
             let Some(contestant) = contestants.iter().find(|contestant| contestant.name == row.name) else { continue };
             bench.progress.step(&format!("latency {}: {}, {:?}", round + 1, row.shape.title(), row.name));
-            let load = Load { shape: row.shape, connections: CONNECTIONS, rate: Some(RATE), seconds: bench.seconds + 1.0 };
+            let load = Load { shape: row.shape, connections: CONNECTIONS, rate: Some(RATE), seconds: bench.seconds + 1.0, peers: Peers::Asleep };
             row.runs.push(bench.load(contestant, load)?);
         }
     }

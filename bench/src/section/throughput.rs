@@ -1,4 +1,5 @@
-//! Processor time per request at saturation: the main figure, since it does not depend on who is the bottleneck.
+//! Processor time per request at saturation: the main figure. With peers that stay awake it does not depend on who is the bottleneck; the same
+//! with peers that sleep is kept beside it, since a proxy on the machine of its callers pays for waking them.
 //!
 //! Rounds are interleaved, forwards and backwards in turn, and a ratio is taken inside a round: the machine's speed moves by
 //! a third within minutes. A run in which the hypervisor took more than a little is left out of the ratios.
@@ -12,8 +13,8 @@ use std::time::Duration;
 use super::{Bench, Load, ledger};
 use crate::accounting::ProcessorTime;
 use crate::clock;
-use crate::contestant::{Contestant, Fleet, Name};
-use crate::load::{LoadReport, Shape, WARM_UP};
+use crate::contestant::{Contestant, Fleet, Mock, Name};
+use crate::load::{LoadReport, Peers, Shape, WARM_UP};
 use crate::statistics::Spread;
 
 const CONNECTIONS: usize = 32;
@@ -41,15 +42,26 @@ pub(crate) fn steps(rounds: usize, contestants: usize) -> usize {
     rounds * contestants * Shape::ALL.len()
 }
 
-pub(crate) fn measure(bench: &Bench<'_>, contestants: &[Contestant], fleet: Option<&Fleet<'_>>) -> anyhow::Result<Throughput> {
+/// Who takes part in it.
+pub(crate) struct Field<'a> {
+    pub(crate) contestants: &'a [Contestant],
+    pub(crate) fleet: Option<&'a Fleet<'a>>,
+    pub(crate) mock: &'a Mock,
+}
+
+pub(crate) fn measure(bench: &Bench<'_>, field: &Field<'_>, peers: Peers) -> anyhow::Result<Throughput> {
+    let Field { contestants, fleet, mock } = field;
     let mut runs = Vec::new();
     let idle = idle_share(contestants)?;
     for round in 0..bench.rounds {
         for shape in Shape::ALL {
             for contestant in in_turn(contestants, round) {
-                bench.progress.step(&format!("saturation {}/{}: {}, {:?}", round + 1, bench.rounds, shape.title(), contestant.name));
-                let load = Load { shape, connections: CONNECTIONS, rate: None, seconds: bench.seconds };
-                let mut report = bench.load(contestant, load)?;
+                bench.progress.step(&format!("saturation, peers {peers:?} {}/{}: {}, {:?}", round + 1, bench.rounds, shape.title(), contestant.name));
+                let load = Load { shape, connections: CONNECTIONS, rate: None, seconds: bench.seconds, peers };
+                mock.stay(peers)?;
+                let loaded = bench.load(contestant, load);
+                mock.stay(Peers::Asleep)?;
+                let mut report = loaded?;
                 let shipping_us = match fleet.filter(|_| contestant.name == Name::Worker) {
                     Some(fleet) => shipping_us(contestant, fleet, idle, &report)?,
                     None => 0.0,
