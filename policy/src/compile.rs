@@ -106,7 +106,7 @@ pub fn compile(organization: &Organization) -> Result<v1::Bundle, Vec<Rejection>
     };
     Ok(v1::Bundle {
         format: 1,
-        org: v1::Org { id: organization.id.clone(), slug: organization.slug.clone() },
+        org: v1::Org { id: organization.id.as_str().into(), slug: organization.slug.clone() },
         revision: organization.revision,
         created_at: organization.time,
         time_zone: organization.settings.time_zone.clone(),

@@ -3,9 +3,11 @@
 //! A [`Permit`] can only be made by [`crate::engine`] (its fields are private and its constructor is the crate's own); sending anything
 //! upstream needs one. A [`Denial`] is a value, not an error: it is logged and counted once, with the rule that said no.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use minicbor::{Decode, Encode};
 use serde::Serialize;
 use smallvec::SmallVec;
 
@@ -157,6 +159,8 @@ pub struct ResolvedTarget {
     pub provider_name: Arc<str>,
     /// The provider's model name.
     pub model: Arc<str>,
+    /// `provider/model`, as traces and messages name it.
+    pub label: Arc<str>,
     /// What its tokens cost; absent where unknown.
     pub prices: Option<Arc<PriceSheet>>,
     /// Names the version of the rates; empty where unknown.
@@ -263,180 +267,249 @@ impl Trace {
 }
 
 /// A target as it stands among others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct Candidate {
     /// `provider/model`
+    #[cbor(n(0), with = "crate::cbor::text")]
     pub target: Arc<str>,
     /// What its place comes from, in words: `0.0012 USD`, `840 ms`, `not measured`, `unhealthy`, `context too small`, …
+    #[n(1)]
     pub standing: String,
 }
 
 /// What became of a member of an ensemble.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct MemberOutcome {
     /// `provider/model` that answered; absent where none did.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cbor(n(0), with = "crate::cbor::optional_text", has_nil)]
     pub target: Option<Arc<str>>,
     /// `chosen`, `answered`, `invalid`, `failed` or `cancelled`.
-    pub outcome: &'static str,
+    #[n(1)]
+    pub outcome: Cow<'static, str>,
 }
 
 /// What became of a step of a cascade.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct StepOutcome {
     /// `provider/model` that answered; absent where none did.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cbor(n(0), with = "crate::cbor::optional_text", has_nil)]
     pub target: Option<Arc<str>>,
     /// `accepted`, `rejected`, `errored` (the expression failed, which accepts nothing), `unreadable` or `failed`.
-    pub outcome: &'static str,
+    #[n(1)]
+    pub outcome: Cow<'static, str>,
     /// Why the expression failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(2)]
     pub error: Option<String>,
 }
 
 /// One step of a trace.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Encode, Decode)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum TraceStep {
     /// A caller tried to set a bound tag.
+    #[n(0)]
     TagOverrideIgnored {
         /// Which tag.
+        #[cbor(n(0), with = "crate::cbor::text")]
         tag: Arc<str>,
         /// What was asked for.
+        #[cbor(n(1), with = "crate::cbor::text")]
         asked: Arc<str>,
         /// What is bound.
+        #[cbor(n(2), with = "crate::cbor::text")]
         bound: Arc<str>,
     },
     /// A rule list was run and this rule decided.
+    #[n(1)]
     Rule {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// Version of the config.
+        #[n(1)]
         version: u64,
         /// Position from 1; absent for `else`.
+        #[n(2)]
         rule: Option<u32>,
         /// Its expression, or `else`.
+        #[cbor(n(3), with = "crate::cbor::text")]
         condition: Arc<str>,
         /// Where it leads.
+        #[cbor(n(4), with = "crate::cbor::text")]
         then: Arc<str>,
     },
     /// An expression failed at run time.
+    #[n(2)]
     RuleErrored {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// Position from 1.
+        #[n(1)]
         rule: u32,
         /// What went wrong.
+        #[n(2)]
         error: String,
         /// Whether it was counted as true (a rule that denies) or false.
+        #[n(3)]
         counted_as: bool,
     },
     /// A config was entered.
+    #[n(3)]
     Config {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// Version of the config.
+        #[n(1)]
         version: u64,
         /// Strategy word.
-        strategy: &'static str,
+        #[n(2)]
+        strategy: Cow<'static, str>,
     },
     /// Targets were put in order by what they would likely cost, or by how fast they have been.
+    #[n(4)]
     Ordered {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// `cost` or `latency`
-        by: &'static str,
+        #[n(1)]
+        by: Cow<'static, str>,
         /// The first ones, the best first; those that can't be taken at the end.
+        #[n(2)]
         candidates: Vec<Candidate>,
     },
     /// A variant of an `ab_test` was drawn.
+    #[n(5)]
     Variant {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// Its name.
+        #[cbor(n(1), with = "crate::cbor::text")]
         variant: Arc<str>,
         /// What the draw hangs on: `end_user`, `conversation`, `trace`, or `none` where it is the request itself.
-        sticky_by: &'static str,
+        #[n(2)]
+        sticky_by: Cow<'static, str>,
     },
     /// An allowlist was asked.
+    #[n(6)]
     Allowlist {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// Whether the model is on it.
+        #[n(1)]
         allowed: bool,
     },
     /// A project's entry policy wanted to leave what the organization's decided; it can only narrow.
+    #[n(7)]
     RedirectIgnored {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// Where it led.
+        #[cbor(n(1), with = "crate::cbor::text")]
         then: Arc<str>,
     },
     /// A target was left out because key or policy do not allow it, or because it rests.
+    #[n(8)]
     TargetRefused {
         /// `provider/model`
+        #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
         /// By what: `allowed_models`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
-        by: &'static str,
+        #[n(1)]
+        by: Cow<'static, str>,
     },
     /// A budget applies.
+    #[n(9)]
     Budget {
         /// Its name.
+        #[cbor(n(0), with = "crate::cbor::text")]
         name: Arc<str>,
         /// Settled and reserved, USD.
+        #[n(1)]
         used_usd: Usd,
         /// Cap, USD.
+        #[n(2)]
         cap_usd: Usd,
         /// `ok`, `downgrade`, `warn_only`, `block`, or `would_…` in shadow mode.
-        action: &'static str,
+        #[n(3)]
+        action: Cow<'static, str>,
     },
     /// A target was resolved.
+    #[n(10)]
     Target {
         /// `provider/model`
+        #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
         /// Price version; empty where unknown.
+        #[cbor(n(1), with = "crate::cbor::text")]
         price_version: Arc<str>,
     },
     /// Money was reserved for an attempt.
+    #[n(11)]
     Reserved {
         /// `provider/model`
+        #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
         /// Worst-case cost, USD.
+        #[n(1)]
         usd: Usd,
     },
     /// An attempt ended.
+    #[n(12)]
     Attempt {
         /// `provider/model`
+        #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
         /// `ok`, `connect`, `timeout`, `429`, `5xx`, `cut`, `refused`.
-        outcome: Arc<str>,
+        #[n(1)]
+        outcome: Cow<'static, str>,
         /// Milliseconds it took.
+        #[n(2)]
         ms: u64,
     },
     /// The answers of an ensemble became one.
+    #[n(13)]
     Ensemble {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// How.
-        aggregation: &'static str,
+        #[n(1)]
+        aggregation: Cow<'static, str>,
         /// In order of the config.
+        #[n(2)]
         members: Vec<MemberOutcome>,
         /// What decided, where it was not what the config says: `weight`, as the judge could not be asked or said nothing.
         #[serde(skip_serializing_if = "Option::is_none")]
-        instead: Option<&'static str>,
+        #[n(3)]
+        instead: Option<Cow<'static, str>>,
     },
     /// A cascade came to its end.
+    #[n(14)]
     Cascade {
         /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
         config: Arc<str>,
         /// Those that were asked, in order.
+        #[n(1)]
         steps: Vec<StepOutcome>,
     },
     /// The request was refused.
+    #[n(15)]
     Denied {
         /// What kind of no, as the error code the caller sees.
-        code: &'static str,
+        #[n(0)]
+        code: Cow<'static, str>,
         /// In words.
+        #[n(1)]
         message: String,
     },
 }

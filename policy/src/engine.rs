@@ -217,7 +217,7 @@ impl Deciding<'_> {
 }
 
 fn denial(reason: DenialReason, message: String, mut trace: Trace) -> Denial {
-    trace.push(TraceStep::Denied { code: reason.code(), message: message.clone() });
+    trace.push(TraceStep::Denied { code: reason.code().into(), message: message.clone() });
     Denial { reason, message, trace }
 }
 

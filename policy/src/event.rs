@@ -10,13 +10,14 @@
 //!
 //! Left out: prompts, completions, keys, secrets. There is no field they could go into.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Trace;
+use crate::decision::{Trace, TraceStep};
 use crate::facts::{Surface, Tags};
 use crate::money::NanoUsd;
 use crate::price::{Rates, TokenBuckets};
@@ -80,8 +81,8 @@ pub struct AttemptRecord {
     #[n(2)]
     pub status: u16,
     /// `ok`, `connect`, `timeout`, `status`, `cut`, `cancelled`.
-    #[cbor(n(3), with = "crate::cbor::text")]
-    pub outcome: Arc<str>,
+    #[n(3)]
+    pub outcome: Cow<'static, str>,
     /// Microseconds until it ended.
     #[n(4)]
     pub latency_us: u64,
@@ -244,8 +245,8 @@ pub struct UsageEvent {
     /// What each budget is charged.
     #[n(30)]
     pub charges: Vec<Charge>,
-    /// The decision trace.
-    #[n(31)]
+    /// The decision trace. (31 was one that said its own names.)
+    #[n(32)]
     pub trace: TraceRecord,
 }
 
@@ -275,28 +276,49 @@ impl UsageEvent {
     }
 }
 
-/// A decision trace in a form that says its own names, so that a control plane of another version passes on steps that it does not know.
+/// A decision trace as it is kept: steps whose fields are numbers, as the event's are. A reader passes over what it does not know of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct TraceRecord(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
 
 /// Bytes that most traces do not exceed.
-const USUAL_TRACE: usize = 1024;
+const USUAL_TRACE: usize = 512;
 
 impl TraceRecord {
     /// Records a trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
         let mut bytes = Vec::with_capacity(USUAL_TRACE);
-        let written = trace.serialize(&mut minicbor_serde::Serializer::new(InMemory(&mut bytes)));
+        let written = minicbor::encode(&trace.steps, InMemory(&mut bytes));
         debug_assert!(written.is_ok(), "a trace is made of what CBOR has");
         Self(bytes)
     }
 
-    /// The trace as JSON; an object without steps where nothing can be read.
+    /// The trace as JSON. A step of a kind that this version does not know is there without its fields; so is all of what can't be read.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        minicbor_serde::from_slice(&self.0).unwrap_or_else(|_| serde_json::json!({"steps": []}))
+        let mut steps = Vec::new();
+        // What can't be read ends the list: there is nothing to go on from.
+        self.read_into(&mut steps).ok();
+        serde_json::json!({ "steps": steps })
+    }
+
+    fn read_into(&self, steps: &mut Vec<serde_json::Value>) -> Result<(), minicbor::decode::Error> {
+        let mut decoder = minicbor::Decoder::new(&self.0);
+        let mut left = decoder.array()?.unwrap_or(0);
+        while left > 0 {
+            let start = decoder.position();
+            match decoder.decode::<TraceStep>() {
+                Ok(step) => steps.push(serde_json::to_value(step).unwrap_or_default()),
+                Err(_) => {
+                    decoder.set_position(start);
+                    decoder.skip()?;
+                    steps.push(serde_json::json!({"step": "unknown"}));
+                }
+            }
+            left = left.saturating_sub(1);
+        }
+        Ok(())
     }
 }
 
@@ -321,7 +343,6 @@ impl minicbor::encode::Write for InMemory<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::TraceStep;
 
     /// An event as a worker may write it, each field with something in it.
     fn event() -> UsageEvent {
@@ -389,6 +410,20 @@ mod tests {
             read.trace.to_json(),
             serde_json::json!({"steps": [{"step": "reserved", "target": "openai/gpt-test", "usd": "0.0015"}]})
         );
+    }
+
+    #[test]
+    fn a_step_that_this_version_does_not_know_hides_none_of_the_others() {
+        let step = TraceStep::Allowlist { config: "@list".into(), allowed: true };
+        let mut bytes = Vec::new();
+        let mut encoder = minicbor::Encoder::new(InMemory(&mut bytes));
+        encoder.array(3).unwrap().encode(&step).unwrap();
+        // A kind of a later version.
+        encoder.array(2).unwrap().u32(9_999).unwrap().array(1).unwrap().str("x").unwrap();
+        encoder.encode(&step).unwrap();
+        let known = serde_json::json!({"step": "allowlist", "config": "@list", "allowed": true});
+        let steps = serde_json::json!({"steps": [known, {"step": "unknown"}, known]});
+        assert_eq!(TraceRecord(bytes).to_json(), steps);
     }
 
     #[test]

@@ -101,23 +101,78 @@ impl NanoUsd {
     /// USD with exactly four decimals, towards zero: the form of response headers.
     #[must_use]
     pub fn to_usd_4(self) -> String {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let nanos = self.0.unsigned_abs();
-        format!("{sign}{}.{:04}", nanos / 1_000_000_000, nanos / 100_000 % 10_000)
+        let mut text = Text::empty();
+        let whole = text.digits(self.0.unsigned_abs() / 100_000, 4);
+        text.dollars(whole, self.0 < 0);
+        text.as_str().to_owned()
+    }
+}
+
+/// Bytes of the longest amount: a sign, ten digits of dollars, a point, nine decimals.
+const LONGEST: usize = 21;
+
+/// An amount as text, made on the stack: a request has a dozen of them in its headers and its trace.
+struct Text {
+    bytes: [u8; LONGEST],
+    start: usize,
+}
+
+impl Text {
+    fn empty() -> Self {
+        Self { bytes: [b'0'; LONGEST], start: LONGEST }
+    }
+
+    fn push_front(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(place) = self.bytes.get_mut(self.start) {
+            *place = byte;
+        }
+    }
+
+    /// The last `decimals` digits of `number`, and what is left of it.
+    fn digits(&mut self, mut number: u64, decimals: usize) -> u64 {
+        for _ in 0..decimals {
+            self.push_front(b'0'.saturating_add(u8::try_from(number % 10).unwrap_or(0)));
+            number /= 10;
+        }
+        number
+    }
+
+    /// `number` has been written up to its point; the dollars and the sign are left.
+    fn dollars(&mut self, whole: u64, negative: bool) {
+        self.push_front(b'.');
+        let mut left = self.digits(whole, 1);
+        while left > 0 {
+            left = self.digits(left, 1);
+        }
+        if negative {
+            self.push_front(b'-');
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(self.start..).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+impl NanoUsd {
+    /// The shortest exact decimal USD, at least two decimals.
+    fn text(self) -> Text {
+        let (mut text, mut number, mut decimals) = (Text::empty(), self.0.unsigned_abs(), DECIMALS);
+        while decimals > 2 && number.is_multiple_of(10) {
+            number /= 10;
+            decimals = decimals.saturating_sub(1);
+        }
+        let whole = text.digits(number, decimals);
+        text.dollars(whole, self.0 < 0);
+        text
     }
 }
 
 impl fmt::Display for NanoUsd {
     /// The shortest exact decimal USD, at least two decimals: `0.05`, `12.00`, `0.000000001`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let nanos = self.0.unsigned_abs();
-        let (whole, mut fraction, mut decimals) = (nanos / 1_000_000_000, nanos % 1_000_000_000, DECIMALS);
-        while decimals > 2 && fraction.is_multiple_of(10) {
-            fraction /= 10;
-            decimals = decimals.saturating_sub(1);
-        }
-        write!(f, "{sign}{whole}.{fraction:0decimals$}")
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -154,13 +209,14 @@ impl FromStr for NanoUsd {
 }
 
 /// USD as people write it: a decimal string or a JSON number. Used in manifests and GraphQL inputs, kept exactly.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Usd(pub NanoUsd);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Usd(#[n(0)] pub NanoUsd);
 
 impl Serialize for Usd {
     /// Always a decimal string, so that no reader loses digits.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.serialize_str(self.0.text().as_str())
     }
 }
 

@@ -310,7 +310,7 @@ impl Budgets {
         if let Some(account) = slot.fixed.load().as_ref().filter(|account| account.covers(now) && !account.is_retired()) {
             return Arc::clone(account);
         }
-        let account = self.find_or_create(slot, &Arc::from(""), slot.period_at(now));
+        let account = self.find_or_create(slot, &Arc::default(), slot.period_at(now));
         slot.fixed.store(Some(Arc::clone(&account)));
         account
     }

@@ -105,7 +105,7 @@ impl Gate<'_> {
         for _ in 0..4 {
             let refused = match self.budgets.reserve(self.policy, &claims, amount, self.now).await {
                 Ok(reservation) => {
-                    trace.push(TraceStep::Reserved { target: name_of(target), usd: Usd(amount) });
+                    trace.push(TraceStep::Reserved { target: Arc::clone(&target.label), usd: Usd(amount) });
                     return Ok(Admission { target, reservation, output_limit, clamped });
                 }
                 Err(refused) => refused,
@@ -155,15 +155,6 @@ fn cost_of(facts: &RequestFacts, target: &ResolvedTarget, output: u64) -> NanoUs
 /// Where nothing bounds the input no budget blocks, or the engine would have refused: the request's own length then counts as well as any.
 fn input_bound(facts: &RequestFacts, target: &ResolvedTarget) -> u64 {
     target.input_bound(facts).unwrap_or(facts.input_tokens_bound)
-}
-
-/// `provider/model`
-pub(crate) fn name_of(target: &ResolvedTarget) -> Arc<str> {
-    let mut name = String::with_capacity(target.provider_name.len().saturating_add(target.model.len()).saturating_add(1));
-    name.push_str(&target.provider_name);
-    name.push('/');
-    name.push_str(&target.model);
-    Arc::from(name)
 }
 
 /// How the most constraining of the budgets that apply stands.

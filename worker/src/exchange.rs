@@ -111,7 +111,7 @@ impl Context {
     }
 
     pub(crate) fn worker_id(&self) -> Arc<str> {
-        self.enrolment.known().map_or_else(|| Arc::from(""), |identity| Arc::clone(&identity.worker_id))
+        self.enrolment.known().map_or_else(Arc::default, |identity| Arc::clone(&identity.worker_id))
     }
 
     /// How long one exchange may last: our own limit, within what the control plane allows for.

@@ -76,11 +76,11 @@ impl<'c> Booking<'c> {
         let bundle = caller.policy.engine.bundle();
         let key = usize::try_from(caller.subject.key).ok().and_then(|index| bundle.keys.get(index));
         let project = usize::try_from(caller.subject.project).ok().and_then(|index| bundle.projects.get(index));
-        let nobody = || Named { id: Arc::from(""), name: Arc::from("") };
+        let nobody = || Named { id: Arc::default(), name: Arc::default() };
         let event = UsageEvent {
             id: arrival.event_id(),
             kind: EventKind::Refused,
-            org_id: Arc::from(bundle.org.id.as_str()),
+            org_id: Arc::clone(&bundle.org.id),
             request_id: Arc::clone(&arrival.request_id),
             worker_id: context.worker_id(),
             bundle_revision: bundle.revision,
@@ -88,7 +88,7 @@ impl<'c> Booking<'c> {
             project: project.map_or_else(nobody, |project| Named { id: Arc::clone(&project.id), name: Arc::clone(&project.name) }),
             key: key.map_or_else(nobody, |key| Named { id: Arc::clone(&key.id), name: Arc::clone(&key.name) }),
             surface,
-            requested_model: Arc::from(""),
+            requested_model: Arc::default(),
             model: None,
             provider: None,
             status: 0,
@@ -101,7 +101,7 @@ impl<'c> Booking<'c> {
             usage_source: UsageSource::None,
             tokens: TokenBuckets::default(),
             rates: None,
-            price_version: Arc::from(""),
+            price_version: Arc::default(),
             latency_us: 0,
             first_byte_us: None,
             trace_id: None,
@@ -258,7 +258,7 @@ impl<'c> Booking<'c> {
         event.cost = event.cost.saturating_add(cost);
         self.context.metrics.attempted(&provider, end.outcome);
         let latency_us = micros(end.took);
-        let outcome = Arc::from(end.outcome);
+        let outcome = end.outcome.into();
         event.attempts.push(AttemptRecord { provider, model, status: end.status, outcome, latency_us, cost, priced });
         cost
     }

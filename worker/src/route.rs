@@ -124,6 +124,7 @@ mod tests {
             provider: 0,
             provider_name: Arc::from("p"),
             model: Arc::from(name),
+            label: Arc::from(format!("p/{name}")),
             prices: None,
             price_version: Arc::from(""),
             context_tokens: None,

@@ -116,6 +116,8 @@ pub fn run_on(
     let exported = start_exporting(exporting, &context)?;
     let listening = CancellationToken::new();
     start_pingora(&config, &context, bound, listening.clone())?;
+    let sweeping = (Arc::clone(&context), detach.child_token());
+    tasks.spawn_on(async move { sweeping.0.connections.sweep(sweeping.1).await }, control.handle());
     control.block_on(async {
         listen::wait_until_accepting(bound, ACCEPT_TIME).await?;
         // The port was held until Pingora had it.

@@ -9,6 +9,7 @@ pub(crate) mod address;
 pub(crate) mod azure;
 pub(crate) mod connections;
 pub(crate) mod destination;
+pub(crate) mod idle;
 pub(crate) mod outgoing;
 pub(crate) mod reach;
 pub(crate) mod reply;

@@ -35,7 +35,8 @@ pub(crate) fn measure(bench: &Bench<'_>, contestants: &[Contestant]) -> anyhow::
         for row in &mut rows {
             let Some(contestant) = contestants.iter().find(|contestant| contestant.name == row.name) else { continue };
             bench.progress.step(&format!("latency {}: {}, {:?}", round + 1, row.shape.title(), row.name));
-            let load = Load { shape: row.shape, connections: CONNECTIONS, rate: Some(RATE), seconds: bench.seconds + 1.0, peers: Peers::Asleep };
+            let load =
+                Load { shape: row.shape, connections: CONNECTIONS, rate: Some(RATE), seconds: bench.seconds + 1.0, peers: Peers::Asleep };
             row.runs.push(bench.load(contestant, load)?);
         }
     }

@@ -30,7 +30,10 @@ pub(crate) fn measure(bench: &Bench<'_>, fleet: &Fleet<'_>) -> anyhow::Result<Le
     bench.progress.step("events booked");
     let (before, _) = settled(fleet)?;
     let started = clock::now();
-    bench.load(&fleet.contestant()?, Load { shape: Shape::Short, connections: CONNECTIONS, rate: None, seconds: SECONDS, peers: Peers::Asleep })?;
+    bench.load(
+        &fleet.contestant()?,
+        Load { shape: Shape::Short, connections: CONNECTIONS, rate: None, seconds: SECONDS, peers: Peers::Asleep },
+    )?;
     let load_ended = clock::now();
     let (after, last_change) = settled(fleet)?;
     Ok(Ledger { booked: after - before, took: last_change - started, behind: last_change.saturating_duration_since(load_ended) })

@@ -56,7 +56,13 @@ pub(crate) fn measure(bench: &Bench<'_>, field: &Field<'_>, peers: Peers) -> any
     for round in 0..bench.rounds {
         for shape in Shape::ALL {
             for contestant in in_turn(contestants, round) {
-                bench.progress.step(&format!("saturation, peers {peers:?} {}/{}: {}, {:?}", round + 1, bench.rounds, shape.title(), contestant.name));
+                bench.progress.step(&format!(
+                    "saturation, peers {peers:?} {}/{}: {}, {:?}",
+                    round + 1,
+                    bench.rounds,
+                    shape.title(),
+                    contestant.name
+                ));
                 let load = Load { shape, connections: CONNECTIONS, rate: None, seconds: bench.seconds, peers };
                 mock.stay(peers)?;
                 let loaded = bench.load(contestant, load);

@@ -139,12 +139,12 @@ impl Envelope {
     /// # Errors
     /// When the bundle can't be encoded.
     pub fn seal(bundle: &Bundle, key: &SigningKey) -> Result<Self, BundleError> {
-        let encode = |source| BundleError::Encode { org_id: bundle.org.id.clone(), revision: bundle.revision, source };
+        let encode = |source| BundleError::Encode { org_id: bundle.org.id.to_string(), revision: bundle.revision, source };
         let body = serde_json::value::to_raw_value(bundle).map_err(encode)?;
         let digest = hex_digest(body.get().as_bytes());
         let signed = signed_text(&bundle.org.id, bundle.revision, &digest);
         let signature = BASE64.encode(key.0.sign(signed.as_bytes()).as_ref());
-        Ok(Self { org_id: bundle.org.id.clone(), revision: bundle.revision, digest, signature, body })
+        Ok(Self { org_id: bundle.org.id.to_string(), revision: bundle.revision, digest, signature, body })
     }
 
     /// Checks digest and signature, then reads the bundle.
@@ -178,7 +178,7 @@ impl Envelope {
         }
         let bundle: Bundle =
             serde_json::from_str(self.body.get()).map_err(|source| BundleError::Decode { org_id: org_id.clone(), revision, source })?;
-        if bundle.org.id != org_id || bundle.revision != revision {
+        if *bundle.org.id != *org_id || bundle.revision != revision {
             return Err(BundleError::Mismatch { org_id, revision });
         }
         Ok(bundle)

@@ -63,7 +63,7 @@ pub struct Bundle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Org {
     /// `org_…`
-    pub id: String,
+    pub id: Arc<str>,
     /// Slug.
     pub slug: String,
 }

@@ -30,7 +30,7 @@ pub(super) fn blocks(budget: &Budget) -> bool {
 
 impl BudgetIndex {
     pub(super) fn new(bundle: &Bundle) -> Self {
-        let none: Arc<str> = Arc::from("");
+        let none: Arc<str> = Arc::default();
         let mut organization = Vec::new();
         let mut projects: HashMap<u32, Vec<Claim>> = HashMap::new();
         let mut keys: HashMap<u32, Vec<Claim>> = HashMap::new();
@@ -79,7 +79,7 @@ impl BudgetIndex {
             | Scope::Tag(..)
             | Scope::EachTag(_) => false,
         };
-        let claim = |(budget, _): &(u32, Scope)| Claim { budget: *budget, scope_value: Arc::from("") };
+        let claim = |(budget, _): &(u32, Scope)| Claim { budget: *budget, scope_value: Arc::default() };
         self.on_targets.iter().filter(|(_, scope)| applies(scope)).map(claim).collect()
     }
 }
@@ -144,7 +144,12 @@ impl Deciding<'_> {
     pub(super) fn note_budget(&mut self, at: u32, used: NanoUsd) -> Option<u32> {
         let budget = self.engine.budget(at)?;
         let action = action_of(budget, used);
-        self.trace.push(TraceStep::Budget { name: Arc::clone(&budget.name), used_usd: Usd(used), cap_usd: Usd(budget.cap), action });
+        self.trace.push(TraceStep::Budget {
+            name: Arc::clone(&budget.name),
+            used_usd: Usd(used),
+            cap_usd: Usd(budget.cap),
+            action: action.into(),
+        });
         budget.downgrade_to.filter(|_| action == "downgrade")
     }
 }

@@ -51,7 +51,7 @@ impl Deciding<'_> {
         let position = position(&config.slug, value.map_or(own.as_slice(), str::as_bytes));
         let variant = drawn(position, variants)?;
         let sticky_by = value.map_or(StickyBy::None, |_| sticky_by).as_str();
-        self.trace.push(TraceStep::Variant { config: Arc::clone(label), variant: Arc::clone(&variant.name), sticky_by });
+        self.trace.push(TraceStep::Variant { config: Arc::clone(label), variant: Arc::clone(&variant.name), sticky_by: sticky_by.into() });
         Some(variant)
     }
 }

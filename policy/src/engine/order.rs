@@ -80,7 +80,7 @@ impl Deciding<'_> {
         let mut sorting = Sorting::new();
         for model in candidates.iter().filter_map(|at| engine.bundle.models.get(index(*at))) {
             let target = self.resolve_model(model.provider, &model.name)?;
-            let name: Arc<str> = Arc::from(format!("{}/{}", target.provider_name, target.model));
+            let name = Arc::clone(&target.label);
             if let Err((by, refusal)) = self.check_target(&target) {
                 sorting.leave_out(name, by, refusal);
                 continue;
@@ -97,7 +97,7 @@ impl Deciding<'_> {
             sorting.placed.push(Placed { key, target, candidate: Candidate { target: name, standing } });
         }
         let (route, candidates) = sorting.finish(CHEAPEST);
-        self.trace.push(TraceStep::Ordered { config: Arc::clone(label), by: "cost", candidates });
+        self.trace.push(TraceStep::Ordered { config: Arc::clone(label), by: "cost".into(), candidates });
         route
     }
 
@@ -109,7 +109,7 @@ impl Deciding<'_> {
             // Compilation lets nothing else in; what is not understood is left out.
             let Target::Model { provider, name } = model else { continue };
             let target = self.resolve_model(*provider, name)?;
-            let name: Arc<str> = Arc::from(format!("{}/{}", target.provider_name, target.model));
+            let name = Arc::clone(&target.label);
             if let Err((by, refusal)) = self.check_target(&target) {
                 sorting.leave_out(name, by, refusal);
                 continue;
@@ -126,7 +126,7 @@ impl Deciding<'_> {
             placed.key.0 = Pace::Explored;
         }
         let (route, candidates) = sorting.finish(usize::MAX);
-        self.trace.push(TraceStep::Ordered { config: Arc::clone(label), by: "latency", candidates });
+        self.trace.push(TraceStep::Ordered { config: Arc::clone(label), by: "latency".into(), candidates });
         route
     }
 

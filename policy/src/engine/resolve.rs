@@ -26,10 +26,10 @@ impl Deciding<'_> {
         };
         replace_targets(route, &mut |target| {
             let checked = self.check_target(&target);
-            let label = Arc::from(format!("{}/{}", target.provider_name, target.model));
+            let label = Arc::clone(&target.label);
             self.trace.push(match &checked {
                 Ok(()) => TraceStep::Target { target: label, price_version: Arc::clone(&target.price_version) },
-                Err((by, _)) => TraceStep::TargetRefused { target: label, by },
+                Err((by, _)) => TraceStep::TargetRefused { target: label, by: (*by).into() },
             });
             checked.map(|()| Route::Target(target)).map_err(|(_, refusal)| refusal)
         })
@@ -37,11 +37,11 @@ impl Deciding<'_> {
 
     pub(super) fn check_target(&self, target: &ResolvedTarget) -> Result<(), (&'static str, Refusal)> {
         let engine = self.engine;
-        let label = || format!("{}/{}", target.provider_name, target.model);
+        let label = &target.label;
         if let Some(key) = engine.key(self.subject.key)
             && !allowed(&key.allowed_models, &target.provider_name, &target.model)
         {
-            let message = format!("key `{}` may not use `{}`; its allowed_models are {}", key.name, label(), key.allowed_models.join(", "));
+            let message = format!("key `{}` may not use `{}`; its allowed_models are {}", key.name, label, key.allowed_models.join(", "));
             return Err(("allowed_models", (DenialReason::Policy, message)));
         }
         for &list in &self.allowlists {
@@ -50,7 +50,7 @@ impl Deciding<'_> {
                 && !allowed(models, &target.provider_name, &target.model)
             {
                 let name = engine.configs.get(index(list)).map(|config| config.label.as_ref()).unwrap_or_default();
-                return Err(("allowlist", (DenialReason::Policy, format!("`{}` is not on allowlist `{name}`", label()))));
+                return Err(("allowlist", (DenialReason::Policy, format!("`{}` is not on allowlist `{name}`", label))));
             }
         }
         let vendor = engine.provider(target.provider).map(|provider| provider.vendor.as_str()).unwrap_or_default();
@@ -60,8 +60,7 @@ impl Deciding<'_> {
         };
         let blocking = self.blocking.or_else(|| engine.first_blocking(&target.claims));
         if target.prices.is_none() && (blocking.is_some() || engine.bundle.unpriced_models == UnpricedModels::Deny) {
-            let message =
-                format!("no price is known for `{}`, and a budget that blocks applies; declare its price under `models`", label());
+            let message = format!("no price is known for `{}`, and a budget that blocks applies; declare its price under `models`", label);
             return Err(("price", (DenialReason::Unpriced, message)));
         }
         match blocking.and_then(|budget| self.unbounded(target, vendor, budget)) {
@@ -73,9 +72,8 @@ impl Deciding<'_> {
     /// Why nothing bounds what this may cost at `target`, which `budget` must not be passed by.
     fn unbounded(&self, target: &ResolvedTarget, vendor: &catalogue::Vendor, budget: &str) -> Option<String> {
         let way_out = format!("let budget `{budget}` not block (`at_cap: warn_only`)");
-        let label = || format!("{}/{}", target.provider_name, target.model);
+        let label = &target.label;
         if let Some(tool) = self.request.provider_tool.as_ref().filter(|_| vendor.takes_as_written(self.request.surface)) {
-            let label = label();
             return Some(format!(
                 "tool `{tool}` is run by the provider as often as `{label}` likes, so nothing bounds its cost, and budget `{budget}` blocks; \
                  leave the tool out, or {way_out}"
@@ -83,7 +81,6 @@ impl Deciding<'_> {
         }
         // The simulated provider keeps nothing.
         let kept = self.request.kept_input.filter(|_| target.input_bound(self.request).is_none() && vendor.name != "simulated")?;
-        let label = label();
         Some(format!(
             "`{kept}` adds to the prompt what only the provider knows, the context of `{label}` is not known, and budget `{budget}` blocks; \
              declare `context_tokens` of the model under `models`, leave `{kept}` out, or {way_out}"
@@ -169,8 +166,12 @@ impl Deciding<'_> {
             return Err((DenialReason::UnknownConfig, "a routing config is not in this bundle".to_owned()));
         };
         let deeper = depth.saturating_add(1);
-        let enter = |deciding: &mut Self, strategy| {
-            deciding.trace.push(TraceStep::Config { config: Arc::clone(&loaded.label), version: config.version, strategy });
+        let enter = |deciding: &mut Self, strategy: &'static str| {
+            deciding.trace.push(TraceStep::Config {
+                config: Arc::clone(&loaded.label),
+                version: config.version,
+                strategy: strategy.into(),
+            });
         };
         match &config.strategy {
             Strategy::Single(target) => {
@@ -250,6 +251,7 @@ impl Deciding<'_> {
             provider,
             provider_name: Arc::clone(&of.name),
             model: Arc::clone(name),
+            label: label(&of.name, name),
             prices,
             price_version: price_version.unwrap_or_default(),
             context_tokens: model.and_then(|model| model.context_tokens),
@@ -266,6 +268,15 @@ impl Deciding<'_> {
         let Ok(target) = self.resolve_model(provider, &name) else { return NanoUsd::ZERO };
         target.expected_cost(self.request.input_tokens, self.request.max_output_tokens)
     }
+}
+
+/// `provider/model`. Made once for each target of a request, by hand: formatting would cost as much as the rule that led there.
+fn label(provider: &str, model: &str) -> Arc<str> {
+    let mut label = String::with_capacity(provider.len().saturating_add(model.len()).saturating_add(1));
+    label.push_str(provider);
+    label.push('/');
+    label.push_str(model);
+    Arc::from(label)
 }
 
 impl ResolvedTarget {

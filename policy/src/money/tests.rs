@@ -38,6 +38,15 @@ fn a_cost_rounds_up_once() {
 }
 
 #[test]
+fn amounts_are_written_with_two_decimals_at_least_and_no_digit_too_many() {
+    let written = |nanos| NanoUsd::from_nanos(nanos).to_string();
+    assert_eq!(written(0), "0.00");
+    assert_eq!(written(12_500_000_000), "12.50");
+    assert_eq!(written(-1), "-0.000000001");
+    assert_eq!(written(i64::MIN), "-9223372036.854775808");
+}
+
+#[test]
 fn headers_carry_four_decimals() {
     assert_eq!(NanoUsd::from_nanos(1_234_567_890).to_usd_4(), "1.2345");
     assert_eq!(NanoUsd::from_nanos(-50_000_000).to_usd_4(), "-0.0500");

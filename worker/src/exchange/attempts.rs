@@ -26,7 +26,7 @@ use hearing::Refused;
 
 use super::{Context, Failure};
 use crate::clock;
-use crate::enforce::{Admission, Gate, name_of};
+use crate::enforce::{Admission, Gate};
 use crate::health::{OrgHealth, Standing};
 use crate::identity::Caller;
 use crate::metering::{AttemptEnd, Booking, Consumption, consumption};
@@ -118,8 +118,8 @@ impl<'p> Flight<'_, 'p> {
         let (mut last, mut passed, mut sent, mut again) = (Failure::Deadline, false, false, 0);
         while let Some(mut leaf) = next {
             leaf.deadline = leaf.deadline.into_iter().chain(limit).min();
-            if self.health.enter(&name_of(leaf.target)) == Standing::Open && heed_breakers {
-                self.trace.push(TraceStep::TargetRefused { target: name_of(leaf.target), by: "breaker" });
+            if self.health.enter(&leaf.target.label) == Standing::Open && heed_breakers {
+                self.trace.push(TraceStep::TargetRefused { target: Arc::clone(&leaf.target.label), by: "breaker".into() });
                 passed = true;
                 next = walk.after(FailureClass::NotAdmitted, clock::instant());
                 continue;
@@ -166,15 +166,15 @@ impl<'p> Flight<'_, 'p> {
         let gate = Gate { budgets: &self.context.budgets, policy: &self.caller.policy, facts: self.facts, now: clock::now() };
         let admitted = gate.admit(self.permit.claims(), leaf.target, &mut self.trace).await;
         let admission = admitted.map_err(|reason| {
-            let outcome = Arc::from("refused");
-            self.trace.push(TraceStep::Attempt { target: name_of(leaf.target), outcome, ms: 0 });
+            let outcome = "refused".into();
+            self.trace.push(TraceStep::Attempt { target: Arc::clone(&leaf.target.label), outcome, ms: 0 });
             Failed::new(Failure::Denied { reason, message: String::new() }, FailureClass::NotAdmitted)
         })?;
         if self.booking.journal(&admission).is_err() {
             admission.release();
             return Err(Failed::new(Failure::CantLog, FailureClass::Final));
         }
-        self.last = name_of(leaf.target);
+        self.last = Arc::clone(&leaf.target.label);
         self.current = Some(Current { admission, name: Arc::clone(&self.last), began: clock::instant() });
         Ok(())
     }
@@ -249,7 +249,7 @@ impl<'p> Flight<'_, 'p> {
             (outcome, _) => outcome,
         };
         let ms = u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX);
-        self.trace.push(TraceStep::Attempt { target: name, outcome: Arc::from(outcome), ms });
+        self.trace.push(TraceStep::Attempt { target: name, outcome: outcome.into(), ms });
         self.booking.settle(admission, &end);
     }
 

@@ -164,7 +164,7 @@ impl<'c> Exchange<'c> {
             booking,
             trace,
             current: None,
-            last: Arc::from(""),
+            last: Arc::default(),
         });
         let answered = tokio::select! {
             biased;
@@ -195,7 +195,7 @@ impl<'c> Exchange<'c> {
     async fn refuse(&self, session: &mut ServerSession, booking: Booking<'c>, failure: Failure, mut trace: Trace) -> Sent {
         let refusal = Refusal::of(&failure, clock::now()).said_in(self.dialect);
         if !matches!(trace.steps.last(), Some(TraceStep::Denied { .. })) {
-            trace.push(TraceStep::Denied { code: refusal.code(), message: refusal.message().to_owned() });
+            trace.push(TraceStep::Denied { code: refusal.code().into(), message: refusal.message().to_owned() });
         }
         let sent = refuse(session, &self.arrival.request_id, &refusal).await;
         booking.close(refusal.status, Some(refusal.code()), &trace);

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::Failure;
 use super::call::Exchange;
 use crate::clock;
-use crate::enforce::{action_word, claims_of, name_of, worst_case};
+use crate::enforce::{action_word, claims_of, worst_case};
 use crate::relay::json;
 use crate::respond::Refusal;
 use crate::respond::head::{Head, Sent};
@@ -176,7 +176,7 @@ fn first_target(route: &Route) -> Option<&policy::decision::ResolvedTarget> {
 fn report_route(route: &Route, facts: &RequestFacts, budgeted: bool) -> RouteReport {
     match route {
         Route::Target(target) => RouteReport::Target {
-            target: name_of(target).to_string(),
+            target: target.label.to_string(),
             price_version: target.price_version.to_string(),
             worst_case_usd: worst_case(facts, target, budgeted).amount.to_string(),
             ab_variant: target.variant.as_deref().map(str::to_owned),

@@ -47,7 +47,7 @@ fn bundle(org_id: &str, revision: u64, key: char) -> v1::Bundle {
     };
     v1::Bundle {
         format: 1,
-        org: v1::Org { id: org_id.to_owned(), slug: "default".to_owned() },
+        org: v1::Org { id: org_id.into(), slug: "default".to_owned() },
         revision,
         created_at: clock::now(),
         time_zone: "UTC".to_owned(),

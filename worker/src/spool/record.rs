@@ -20,6 +20,9 @@ pub(super) const SEGMENT_HEAD: usize = 64;
 /// Bytes before the body of a record.
 pub(super) const RECORD_HEAD: usize = 2 * WORD;
 
+/// No id reaches beyond this many bytes of a body.
+pub(super) const ID_REACH: usize = 1 + u8::MAX as usize;
+
 const MARK: u64 = 0x4d4c;
 
 /// What a record says.
@@ -155,7 +158,8 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Found<'_> {
     }
 }
 
-fn split_body(body: &[u8]) -> Option<(&str, &[u8])> {
+/// Id and event of a body, or of its beginning.
+pub(super) fn split_body(body: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = body.split_first()?;
     let (id, written) = rest.split_at_checked(usize::from(*length))?;
     Some((std::str::from_utf8(id).ok()?, written))

@@ -37,8 +37,15 @@ pub(super) struct Segment {
 
 /// What is at a place of a segment that is still written to.
 pub(super) enum Live {
-    /// A whole record, as bytes for [`record::read`] at 0, and where the next one starts.
-    Record(Vec<u8>, usize),
+    /// A whole record.
+    Record {
+        /// What it says.
+        kind: Kind,
+        /// Bytes of its body.
+        length: usize,
+        /// Where the next one starts.
+        next: usize,
+    },
     /// Nothing yet.
     Pending,
     /// The segment is full and this is its end.
@@ -141,7 +148,7 @@ impl Segment {
     }
 
     /// What is at `at`.
-    pub(super) fn read(&self, at: usize) -> Live {
+    pub(super) fn look(&self, at: usize) -> Live {
         if at.saturating_add(RECORD_HEAD) > self.size() {
             return Live::End;
         }
@@ -149,17 +156,21 @@ impl Segment {
         match kind {
             Kind::End => Live::End,
             Kind::Claimed => Live::Pending,
-            Kind::Open | Kind::Close | Kind::Reopen => {
-                let size = record::record_size(length);
-                let first = at / WORD;
-                let words = self.words().get(first..first.saturating_add(size / WORD)).unwrap_or_default();
-                let mut bytes = Vec::with_capacity(size);
-                for word in words {
-                    bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
-                }
-                Live::Record(bytes, at.saturating_add(size))
-            }
+            Kind::Open | Kind::Close | Kind::Reopen => Live::Record { kind, length, next: at.saturating_add(record::record_size(length)) },
         }
+    }
+
+    /// The first `length` bytes of the body of the record at `at`, which was published.
+    pub(super) fn body(&self, at: usize, length: usize) -> Vec<u8> {
+        let first = at.saturating_add(RECORD_HEAD) / WORD;
+        let words = self.words().get(first..first.saturating_add(length.div_ceil(WORD))).unwrap_or_default();
+        let mut bytes = vec![0; length.next_multiple_of(WORD)];
+        let (places, _) = bytes.as_chunks_mut::<WORD>();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        bytes.truncate(length);
+        bytes
     }
 
     /// Remembers in the file that everything before `at` was booked.

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::deliver::deliver;
-use super::record::{self, Found, Kind};
+use super::record::{self, Kind};
 use super::recovery::OldSegment;
 use super::segment::{ACKNOWLEDGED_AT, Live, Segment};
 use super::{Place, Spool};
@@ -259,8 +259,9 @@ impl Shipper {
             let Source::Live(live) = &segment.source else { continue };
             let here = self.open.iter_mut().filter(|(_, exchange)| exchange.at.0 == segment.number && !exchange.copied);
             for (id, exchange) in here {
-                let Live::Record(bytes, _) = live.read(exchange.at.1) else { continue };
-                let Found::Record { event, .. } = record::read(&bytes, 0) else { continue };
+                let Live::Record { length, .. } = live.look(exchange.at.1) else { continue };
+                let body = live.body(exchange.at.1, length);
+                let Some((_, event)) = record::split_body(&body) else { continue };
                 record::encode_raw(&mut record, Kind::Reopen, id, event);
                 match spool.append(&record) {
                     Ok(_) => exchange.copied = true,
@@ -347,20 +348,17 @@ impl Tracked {
                 self.read = next;
                 Step::Record { kind, id: id.to_owned(), event: bytes.slice_ref(event), at }
             }
-            Source::Live(segment) => match segment.read(at) {
+            // What was published by this process is whole: no checksum is needed, and of a beginning only its id.
+            Source::Live(segment) => match segment.look(at) {
                 Live::Pending => Step::Pending,
                 Live::End => Step::End,
-                Live::Record(bytes, next) => {
+                Live::Record { kind, length, next } => {
                     self.read = next;
-                    let bytes = Bytes::from(bytes);
-                    match record::read(&bytes, 0) {
-                        Found::Record { kind, id, event, .. } => {
-                            Step::Record { kind, id: id.to_owned(), event: bytes.slice_ref(event), at }
-                        }
-                        // Published records are whole; were one not, it would be passed over like a torn one.
-                        Found::Torn { .. } | Found::Empty | Found::End => {
-                            Step::Record { kind: Kind::Claimed, id: String::new(), event: Bytes::new(), at }
-                        }
+                    let wanted = if kind == Kind::Close { length } else { length.min(record::ID_REACH) };
+                    let body = Bytes::from(segment.body(at, wanted));
+                    match record::split_body(&body) {
+                        Some((id, event)) => Step::Record { kind, id: id.to_owned(), event: body.slice_ref(event), at },
+                        None => Step::Pending,
                     }
                 }
             },

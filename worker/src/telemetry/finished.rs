@@ -227,7 +227,7 @@ mod tests {
             provider: word("sim"),
             model: word("gpt-test"),
             status,
-            outcome: word(outcome),
+            outcome: outcome.to_owned().into(),
             latency_us,
             cost: NanoUsd::ZERO,
             priced: None,

@@ -1,4 +1,4 @@
-//! Connections to providers: Pingora's pool, one write a request, one silent retry.
+//! Connections to providers: taken from those that wait, one write a request, one silent retry.
 //!
 //! Pingora's HTTP connector sends head and body in two writes; this works one level below it, on the transport connector and the HTTP/1.1
 //! session for the response, and so spares a system call a request. HTTP/2 towards providers would have to go through the former.
@@ -7,15 +7,18 @@
 //! the request goes out once more on a fresh connection: nobody can have answered it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use pingora_core::connectors::{ConnectorOptions, TransportConnector};
+use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
 
 use super::SendError;
 use super::destination::{Destination, ResolveError, Resolver};
+use super::idle::Idle;
 use super::reply::{ProviderBody, Reply};
 use super::site::Site;
 use crate::config::Limits;
@@ -24,18 +27,26 @@ use crate::telemetry::Metrics;
 /// Informational responses before the real one at most.
 const INFORMATIONAL: usize = 8;
 
-/// The pool and the resolver.
+/// How long a connection waits to be used again; providers close theirs after a minute or more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Those that wait, how new ones are made, and the resolver.
 pub(crate) struct Connections {
-    transport: Arc<TransportConnector>,
+    idle: Arc<Idle>,
+    transport: TransportConnector,
     resolver: Resolver,
     metrics: Arc<Metrics>,
 }
 
 impl Connections {
     pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
-        let options = ConnectorOptions::new(limits.upstream_pool_size);
-        let transport = Arc::new(TransportConnector::new(Some(options)));
-        Self { transport, resolver: Resolver::new(limits.connect_timeout), metrics }
+        let idle = Arc::new(Idle::new(limits.upstream_pool_size, PATIENCE));
+        Self { idle, transport: TransportConnector::new(None), resolver: Resolver::new(limits.connect_timeout), metrics }
+    }
+
+    /// Clears away connections that nobody uses, until `stop`.
+    pub(crate) async fn sweep(&self, stop: CancellationToken) {
+        self.idle.sweep(stop).await;
     }
 
     pub(crate) async fn resolve(&self, site: &Site, deny_private: bool) -> Result<Arc<[Arc<Destination>]>, ResolveError> {
@@ -46,7 +57,7 @@ impl Connections {
     pub(crate) async fn exchange(&self, addresses: &[Arc<Destination>], request: &[u8]) -> Result<Reply, SendError> {
         let mut failed = None;
         for destination in addresses {
-            let (stream, reused) = match self.transport.reused_stream(destination.as_ref()).await {
+            let (stream, reused) = match self.idle.take(destination.key()) {
                 Some(stream) => (stream, true),
                 None => match self.connect(destination).await {
                     Ok(stream) => (stream, false),
@@ -81,7 +92,7 @@ impl Connections {
     }
 
     fn reply(&self, session: HttpSession, destination: &Arc<Destination>) -> Reply {
-        Reply::of_provider(ProviderBody::new(session, Arc::clone(destination), Arc::clone(&self.transport)))
+        Reply::of_provider(ProviderBody::new(session, destination.key(), Arc::clone(&self.idle)))
     }
 }
 

@@ -33,7 +33,6 @@ impl Destination {
         let mut peer = HttpPeer::new(address, site.tls, site.host.clone());
         peer.options.connection_timeout = Some(connect_timeout);
         peer.options.total_connection_timeout = Some(connect_timeout.saturating_mul(2));
-        peer.options.idle_timeout = Some(Duration::from_secs(60));
         let key = peer.reuse_hash();
         Self { peer, key, zone: zone(address.ip()) }
     }
@@ -41,11 +40,6 @@ impl Destination {
     /// The pool key.
     pub(crate) fn key(&self) -> u64 {
         self.key
-    }
-
-    /// How long an idle connection is kept.
-    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
-        self.peer.options.idle_timeout
     }
 }
 

@@ -7,12 +7,11 @@ use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use llm::convert::Dropped;
 use llm::dialect::Dialect;
-use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use smallvec::SmallVec;
 
 use super::WayBack;
-use super::destination::Destination;
+use super::idle::Idle;
 use super::simulated::Simulation;
 
 /// A response whose head is there.
@@ -46,13 +45,13 @@ pub(crate) struct ReplyCut;
 /// A body on a connection, which goes back to the pool when it was read to its end.
 pub(crate) struct ProviderBody {
     session: HttpSession,
-    destination: Arc<Destination>,
-    transport: Arc<TransportConnector>,
+    destination: u64,
+    idle: Arc<Idle>,
 }
 
 impl ProviderBody {
-    pub(super) fn new(session: HttpSession, destination: Arc<Destination>, transport: Arc<TransportConnector>) -> Self {
-        Self { session, destination, transport }
+    pub(super) fn new(session: HttpSession, destination: u64, idle: Arc<Idle>) -> Self {
+        Self { session, destination, idle }
     }
 }
 
@@ -103,10 +102,10 @@ impl ReplyBody {
     /// Gives the connection back, if the body was read to its end.
     pub(crate) async fn finish(self) {
         if let Self::Provider(body) = self {
-            let ProviderBody { mut session, destination, transport } = *body;
+            let ProviderBody { mut session, destination, idle } = *body;
             session.respect_keepalive();
             if let Some(stream) = session.reuse().await {
-                transport.release_stream(stream, destination.key(), destination.idle_timeout());
+                idle.put(destination, stream);
             }
         }
     }

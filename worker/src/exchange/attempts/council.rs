@@ -33,7 +33,7 @@ use smallvec::SmallVec;
 use super::hearing::{self, Refused};
 use super::{Current, Failed, Flight, back_off, bug, estimate_at, input_only, late};
 use crate::clock;
-use crate::enforce::{Gate, name_of};
+use crate::enforce::Gate;
 use crate::exchange::{Context, Failure};
 use crate::health::Standing;
 use crate::metering::{AttemptEnd, Consumption, consumption};
@@ -175,11 +175,11 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         if left.is_zero() {
             return Err(late());
         }
-        let name = name_of(target);
+        let name = Arc::clone(&target.label);
         let health = self.flight.lock().health;
         if health.enter(&name) == Standing::Open && self.heed_breakers {
             self.passed_over.store(true, Ordering::Relaxed);
-            self.flight.lock().trace.push(TraceStep::TargetRefused { target: name, by: "breaker" });
+            self.flight.lock().trace.push(TraceStep::TargetRefused { target: name, by: "breaker".into() });
             return Err(Failed::new(Failure::Deadline, FailureClass::NotAdmitted));
         }
         let attempt = self.admit(target, question).await?;
@@ -207,7 +207,7 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         let mut flight = self.flight.lock();
         flight.trace.steps.append(&mut steps.steps);
         let admission = admitted.map_err(|reason| {
-            flight.trace.push(TraceStep::Attempt { target: name_of(target), outcome: Arc::from("refused"), ms: 0 });
+            flight.trace.push(TraceStep::Attempt { target: Arc::clone(&target.label), outcome: "refused".into(), ms: 0 });
             Failed::new(Failure::Denied { reason, message: String::new() }, FailureClass::NotAdmitted)
         })?;
         if flight.booking.journal(&admission).is_err() {
@@ -216,7 +216,7 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         }
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         flight.booking.hold(ticket, &admission);
-        flight.last = name_of(target);
+        flight.last = Arc::clone(&target.label);
         let began = clock::instant();
         let place = flight.booking.attempt(&admission, &caller.policy, question.facts, began);
         let head = question.outgoing.head;
@@ -240,7 +240,7 @@ struct Attempt<'s, 'a, 'c, 'p> {
 impl<'p> Attempt<'_, '_, '_, 'p> {
     /// The answer as a whole.
     async fn hear(mut self, mut reply: Reply, target: &'p ResolvedTarget, question: Question<'_>) -> Result<Whole<'p>, Failed> {
-        let (context, name) = (self.council.context, name_of(target));
+        let (context, name) = (self.council.context, Arc::clone(&target.label));
         let took = self.took();
         let body = hearing::whole_body(&mut reply, context.limits.idle_timeout, Arc::clone(&name)).await;
         let health = self.council.flight.lock().health;

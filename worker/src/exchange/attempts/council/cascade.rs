@@ -11,7 +11,6 @@ use policy::rule::{ResponseFacts, Verdict};
 
 use super::super::{Failed, bug, late};
 use super::{Bounds, Council, Question, Whole, ballot};
-use crate::enforce::name_of;
 
 impl<'p> Council<'_, '_, 'p> {
     pub(super) async fn ask_until_accepted(
@@ -44,7 +43,7 @@ impl<'p> Council<'_, '_, 'p> {
 const ACCEPTED: &str = "accepted";
 
 fn failed() -> StepOutcome {
-    StepOutcome { target: None, outcome: "failed", error: None }
+    StepOutcome { target: None, outcome: "failed".into(), error: None }
 }
 
 fn judge(step: &RouteStep, whole: &Whole<'_>, last: bool) -> StepOutcome {
@@ -57,7 +56,7 @@ fn judge(step: &RouteStep, whole: &Whole<'_>, last: bool) -> StepOutcome {
         },
         _ => (ACCEPTED, None),
     };
-    StepOutcome { target: Some(name_of(whole.target)), outcome, error }
+    StepOutcome { target: Some(Arc::clone(&whole.target.label)), outcome: outcome.into(), error }
 }
 
 /// What an expression may know of an answer; `None` where it can't be read.

@@ -11,7 +11,6 @@ use policy::source::{Aggregation, RetryOn};
 use super::super::Failed;
 use super::ballot::{self, Vote};
 use super::{Bounds, Council, Question, Whole, judge};
-use crate::enforce::name_of;
 use crate::exchange::Failure;
 use crate::route::FailureClass;
 
@@ -125,19 +124,19 @@ impl<'p> Council<'_, '_, 'p> {
     fn note(&self, ensemble: &Ensemble, heard: &[Heard<'_>], verdict: Option<&Verdict>) {
         let chosen = verdict.map(|verdict| verdict.member);
         let outcome = |(at, heard): (usize, &Heard<'_>)| match heard {
-            Heard::Nothing => MemberOutcome { target: None, outcome: "cancelled" },
-            Heard::Failed => MemberOutcome { target: None, outcome: "failed" },
-            Heard::Invalid(whole) => MemberOutcome { target: Some(name_of(whole.target)), outcome: "invalid" },
+            Heard::Nothing => MemberOutcome { target: None, outcome: "cancelled".into() },
+            Heard::Failed => MemberOutcome { target: None, outcome: "failed".into() },
+            Heard::Invalid(whole) => MemberOutcome { target: Some(Arc::clone(&whole.target.label)), outcome: "invalid".into() },
             Heard::Usable(whole, _) => {
                 let outcome = if chosen == Some(at) { "chosen" } else { "answered" };
-                MemberOutcome { target: Some(name_of(whole.target)), outcome }
+                MemberOutcome { target: Some(Arc::clone(&whole.target.label)), outcome: outcome.into() }
             }
         };
         let step = TraceStep::Ensemble {
             config: Arc::clone(&ensemble.config),
-            aggregation: ensemble.aggregation.as_str(),
+            aggregation: ensemble.aggregation.as_str().into(),
             members: heard.iter().enumerate().map(outcome).collect(),
-            instead: verdict.and_then(|verdict| verdict.instead),
+            instead: verdict.and_then(|verdict| verdict.instead.map(Into::into)),
         };
         self.flight.lock().trace.push(step);
     }
