@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use crate::guardrail::Findings;
 use crate::money::{NanoUsd, Usd};
 use crate::price::PriceSheet;
 use crate::rule::Rule;
@@ -307,6 +308,22 @@ pub enum TraceStep {
         /// What is bound.
         bound: Arc<str>,
     },
+    /// A guardrail of the project had something to say. What was found is told by kind and count only.
+    Guardrail {
+        /// `models`, `detection` or `webhook`.
+        guardrail: &'static str,
+        /// `passed`, `tagged`, `redacted`, `denied`, `failed_open` or `failed_closed`; `would_deny` and the like in shadow mode.
+        outcome: &'static str,
+        /// How many of each kind.
+        #[serde(skip_serializing_if = "Findings::is_empty")]
+        findings: Findings,
+        /// `provider/model`, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<Arc<str>>,
+        /// Why a webhook gave no verdict.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        problem: Option<&'static str>,
+    },
     /// A rule list was run and this rule decided.
     Rule {
         /// `@slug`
@@ -376,7 +393,7 @@ pub enum TraceStep {
     TargetRefused {
         /// `provider/model`
         target: Arc<str>,
-        /// By what: `allowed_models`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
+        /// By what: `allowed_models`, `guardrail`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
         by: &'static str,
     },
     /// A budget applies.
