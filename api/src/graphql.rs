@@ -10,6 +10,7 @@ mod budget;
 mod caller;
 mod connection;
 mod counted;
+mod guardrails;
 mod loaders;
 mod management_key;
 mod manifest;

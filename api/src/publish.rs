@@ -53,11 +53,13 @@ pub enum PublishError {
         /// Why.
         source: Option<serde_json::Error>,
     },
-    /// A provider secret can't be sealed to the pool.
-    #[error("provider `{provider}` has a secret that can't be sealed to the workers")]
+    /// A secret can't be sealed to the pool.
+    #[error("{resource} `{name}` has a secret that can't be sealed to the workers")]
     Secret {
-        /// Name of the provider.
-        provider: String,
+        /// Kind of who has it.
+        resource: &'static str,
+        /// Name of who has it.
+        name: String,
         /// Why.
         source: SecretsError,
     },

@@ -156,6 +156,7 @@ fn facts(model: &str) -> RequestFacts {
         choices: 1,
         has_tools: false,
         has_images: false,
+        findings: policy::guardrail::Findings::default(),
         time: worker::clock::now(),
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         client: Some("modelux-bench".into()),

@@ -16,11 +16,21 @@ pub struct Model {
     /// Object of strings, bound to every request of the project.
     #[sea_orm(column_type = "JsonBinary")]
     pub tags: Json,
-    /// `auto_resolve_bare_model`, `strict_capabilities`.
+    /// `auto_resolve_bare_model`, `strict_capabilities`, `guardrails`.
     #[sea_orm(column_type = "JsonBinary")]
     pub settings: Json,
     /// `@slug` of the config that runs after the organization's entry policy and can only narrow it.
     pub entry_policy: Option<String>,
+    /// What questions to the webhook guardrail are signed with, AES-256-GCM under its data key. This and the next three are all set or all null.
+    #[sea_orm(column_type = "Blob", nullable)]
+    pub webhook_secret_sealed: Option<Vec<u8>>,
+    /// The data key, wrapped with the master key.
+    #[sea_orm(column_type = "Blob", nullable)]
+    pub webhook_secret_wrapped_key: Option<Vec<u8>>,
+    /// Which master key wrapped it.
+    pub webhook_secret_key_id: Option<String>,
+    /// Stands for the secret in diffs; not reversible.
+    pub webhook_secret_digest: Option<String>,
     /// Raised by one on every edit; what `expectedVersion` is compared with.
     pub version: i64,
     /// When the row was made, to the microsecond.

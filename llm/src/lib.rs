@@ -7,7 +7,7 @@
 //!
 //! The rooms: [`json`] reads JSON without a tree, [`splice`] edits bytes in place, [`request`], [`response`], [`usage`], [`tokens`]
 //! and [`error`] are the forms all dialects share, [`dialect`] has one file an API, [`stream`] frames and meters event streams,
-//! [`convert`] says in one dialect what was said in another.
+//! [`texts`] finds what was said where it stands, [`convert`] says in one dialect what was said in another.
 
 #![warn(missing_docs)]
 
@@ -19,6 +19,7 @@ pub mod request;
 pub mod response;
 pub mod splice;
 pub mod stream;
+pub mod texts;
 pub mod tokens;
 pub mod usage;
 

@@ -7,6 +7,7 @@
 mod budgets;
 mod cascade;
 mod ensemble;
+mod guardrails;
 mod models;
 mod names;
 mod projects;

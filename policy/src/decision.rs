@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use crate::guardrail::Findings;
 use crate::money::{NanoUsd, Usd};
 use crate::price::PriceSheet;
 use crate::rule::Rule;
@@ -322,6 +323,28 @@ pub enum TraceStep {
         #[cbor(n(2), with = "crate::cbor::text")]
         bound: Arc<str>,
     },
+    /// A guardrail of the project had something to say. What was found is told by kind and count only.
+    #[n(16)]
+    Guardrail {
+        /// `models`, `detection` or `webhook`.
+        #[n(0)]
+        guardrail: Cow<'static, str>,
+        /// `passed`, `tagged`, `redacted`, `denied`, `failed_open` or `failed_closed`; `would_deny` and the like in shadow mode.
+        #[n(1)]
+        outcome: Cow<'static, str>,
+        /// How many of each kind. Boxed, so that steps stay small.
+        #[serde(skip_serializing_if = "Findings::is_empty")]
+        #[n(2)]
+        findings: Box<Findings>,
+        /// `provider/model`, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cbor(n(3), with = "crate::cbor::optional_text", has_nil)]
+        target: Option<Arc<str>>,
+        /// Why a webhook gave no verdict.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[n(4)]
+        problem: Option<Cow<'static, str>>,
+    },
     /// A rule list was run and this rule decided.
     #[n(1)]
     Rule {
@@ -422,7 +445,7 @@ pub enum TraceStep {
         /// `provider/model`
         #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
-        /// By what: `allowed_models`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
+        /// By what: `allowed_models`, `guardrail`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
         #[n(1)]
         by: Cow<'static, str>,
     },

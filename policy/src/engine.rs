@@ -14,6 +14,7 @@ mod cascade;
 mod draw;
 mod ensemble;
 mod entry;
+mod guardrails;
 mod load;
 mod order;
 mod parts;
@@ -27,8 +28,10 @@ use std::sync::Arc;
 use crate::bundle::v1;
 use crate::decision::{Claim, Decision, Denial, DenialReason, Permit, Trace, TraceStep};
 use crate::facts::{Facts, HealthView, RequestFacts, Subject, SubjectNames, Tags};
+use crate::guardrail::Detectors;
 use crate::money::NanoUsd;
 use crate::rule::Rule;
+use crate::source::GuardrailMode;
 
 pub use load::LoadError;
 pub(crate) use resolve::pattern_matches;
@@ -55,6 +58,8 @@ pub struct Engine {
     bare_models: HashMap<Arc<str>, Vec<u32>>,
     prices: prices::PriceBook,
     budgets: budgets::BudgetIndex,
+    /// By project.
+    detectors: Vec<Option<Detectors>>,
     /// Whether any rule asks for `estimate`.
     uses_estimate: bool,
 }
@@ -139,7 +144,9 @@ impl Engine {
         let named = self.bundle.models.iter().filter(|model| model.name.as_ref() != crate::catalogue::ANY_MODEL);
         let models = named.filter_map(|model| {
             let provider = self.provider(model.provider)?;
-            resolve::allowed(&key.allowed_models, &provider.name, &model.name).then(|| format!("{}/{}", provider.name, model.name))
+            let guarded = self.guarded(subject.project, &provider.name, &model.name) == Some(GuardrailMode::Enforce);
+            (!guarded && resolve::allowed(&key.allowed_models, &provider.name, &model.name))
+                .then(|| format!("{}/{}", provider.name, model.name))
         });
         let configs = self.bundle.configs.iter().filter(|config| config.project.is_none_or(|project| project == subject.project));
         let mut names: Vec<String> = configs.map(|config| format!("@{}", config.slug)).chain(models).collect();
@@ -188,31 +195,38 @@ impl Engine {
 /// A reason with its message, before it becomes a [`Denial`].
 type Refusal = (DenialReason, String);
 
+impl Engine {
+    /// Why nothing is done for this key: it has expired, or is used from where it must not be.
+    #[must_use]
+    pub fn refuses_key(&self, subject: &Subject, request: &RequestFacts) -> Option<(DenialReason, String)> {
+        let Some(key) = self.key(subject.key) else {
+            return Some((DenialReason::Policy, "the key is not in this bundle".to_owned()));
+        };
+        if key.expires.is_some_and(|expires| expires <= request.time) {
+            return Some((DenialReason::KeyExpired, format!("key `{}` has expired; ask its owner for a new one", key.name)));
+        }
+        for (allowlist, whose) in [(&self.bundle.ip_allowlist, "the organization"), (&key.ip_allowlist, "the key")] {
+            if !allowlist.is_empty() && !allowlist.iter().any(|network| network.contains(&request.peer)) {
+                let message = format!("address {} is not on the IP allowlist of {whose}", request.peer);
+                return Some((DenialReason::IpNotAllowed, message));
+            }
+        }
+        None
+    }
+}
+
 impl Deciding<'_> {
     fn route(&mut self, claims: &[Claim], view: &dyn BudgetView) -> Result<(crate::decision::Route, Option<u32>), Refusal> {
-        self.check_key()?;
+        if let Some(refusal) = self.engine.refuses_key(self.subject, self.request) {
+            return Err(refusal);
+        }
+        self.check_guardrails()?;
         let wanted = self.entry()?;
         let downgrade = self.note_budgets(claims);
         let wanted = downgrade.map_or(wanted, |(_, config)| v1::Target::Config(config));
         let route = self.resolve_permitted(&wanted)?;
         let (route, on_target) = self.stand_in(route, view)?;
         Ok((route, downgrade.map(|(budget, _)| budget).or(on_target)))
-    }
-
-    fn check_key(&self) -> Result<(), Refusal> {
-        let Some(key) = self.engine.key(self.subject.key) else {
-            return Err((DenialReason::Policy, "the key is not in this bundle".to_owned()));
-        };
-        if key.expires.is_some_and(|expires| expires <= self.request.time) {
-            return Err((DenialReason::KeyExpired, format!("key `{}` has expired; ask its owner for a new one", key.name)));
-        }
-        for (allowlist, whose) in [(&self.engine.bundle.ip_allowlist, "the organization"), (&key.ip_allowlist, "the key")] {
-            if !allowlist.is_empty() && !allowlist.iter().any(|network| network.contains(&self.request.peer)) {
-                let message = format!("address {} is not on the IP allowlist of {whose}", self.request.peer);
-                return Err((DenialReason::IpNotAllowed, message));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::guardrail::Findings;
 use crate::money::NanoUsd;
 
 /// The inbound wire format, named as rules and logs name it.
@@ -162,6 +163,8 @@ pub struct RequestFacts {
     pub has_tools: bool,
     /// Whether an image is attached.
     pub has_images: bool,
+    /// What the guardrails of its project found in it, where they look and act.
+    pub findings: Findings,
     /// When the request arrived.
     pub time: DateTime<Utc>,
     /// Address of the caller.

@@ -4,7 +4,7 @@
 //! linking each other's frameworks, and so that everything here can be tested in microseconds.
 //!
 //! The way through it: [`source`] is what operators meant, [`compile`] turns it into a [`bundle`], [`engine`] decides one request
-//! against a bundle, [`budget`] and [`price`] know about periods and costs, [`event`] and [`link`] are what the planes say to each other,
+//! against a bundle, [`budget`] and [`price`] know about periods and costs, [`guardrail`] about what must not go out, [`event`] and [`link`] are what the planes say to each other,
 //! [`redis`] is where they meet, [`time`] is how times are written.
 
 #![warn(missing_docs)]
@@ -22,6 +22,7 @@ pub mod decision;
 pub mod engine;
 pub mod event;
 pub mod facts;
+pub mod guardrail;
 pub mod id;
 pub mod link;
 pub mod money;

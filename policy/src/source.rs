@@ -7,12 +7,16 @@
 //! Unknown fields are errors everywhere: a setting that is ignored is worse than one that is refused.
 
 mod budget;
+mod guardrails;
 mod manifest;
 mod organization;
 mod prices;
 mod routing;
 
 pub use budget::{AtCap, Budget, BudgetMode, Fraction, PeriodKind, Scope};
+pub use guardrails::{
+    DetectionAction, DetectionGuardrail, FailMode, GuardrailMode, Guardrails, ModelGuardrail, WebhookContent, WebhookGuardrail,
+};
 pub use manifest::{
     Expiry, IpAllowlists, Key, Manifest, Member, Model, Payloads, Project, ProjectSettings, Provider, Role, RoutingConfig, Settings, Tier,
     UnpricedModels,

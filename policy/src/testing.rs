@@ -25,7 +25,7 @@ pub(crate) fn organization(manifest: serde_json::Value) -> Organization {
         let keys = keys.into_iter().map(|key| KeyRecord { id: format!("key_{}", key.name), hash: hash(&key.name), key }).collect();
         let id = format!("prj_{}", project.name);
         let project = Project { keys: Vec::new(), routing_configs: Vec::new(), ..project };
-        ProjectRecord { id, project, routing_configs: configs(routing_configs), keys }
+        ProjectRecord { id, project, routing_configs: configs(routing_configs), keys, webhook_secret: None }
     });
     Organization {
         id: "org_test".to_owned(),
@@ -75,6 +75,7 @@ pub(crate) fn request(model: &str) -> RequestFacts {
         choices: 1,
         has_tools: false,
         has_images: false,
+        findings: crate::guardrail::Findings::default(),
         time: "2026-11-22T12:00:00Z".parse().unwrap(),
         peer: "127.0.0.1".parse().unwrap(),
         client: None,

@@ -10,6 +10,7 @@ use llm::dialect::Dialect;
 use llm::request::Head;
 use policy::decision::{Trace, TraceStep};
 use policy::facts::{RequestFacts, Subject, Surface, Tags};
+use policy::guardrail::Findings;
 
 use crate::ingress::ReadFailure;
 use crate::ingress::headers::{CallerHeaders, TAG_LIMIT, TEXT_LIMIT};
@@ -76,6 +77,7 @@ pub(crate) fn facts(
         choices: head.choices.max(1),
         has_tools: head.has_tools,
         has_images: head.has_images(),
+        findings: Findings::default(),
         time: origin.time,
         peer: origin.peer,
         client: headers.client.clone(),

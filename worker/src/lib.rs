@@ -16,6 +16,7 @@ pub mod config;
 mod enforce;
 pub mod exchange;
 mod gateway;
+mod guard;
 pub mod health;
 mod identity;
 mod ingress;

@@ -36,6 +36,7 @@ use tokio::sync::Notify;
 use crate::budget::{BudgetTable, Budgets};
 use crate::clock;
 use crate::config::WorkerConfig;
+use crate::guard::webhook::Webhook;
 use crate::link::{ControlPlane, Enrolment};
 use crate::upstream::Reach;
 pub use apply::ApplyError;
@@ -53,6 +54,8 @@ pub struct OrgPolicy {
     digest: String,
     /// In the order of the bundle's providers.
     reaches: Vec<Reach>,
+    /// In the order of the bundle's projects.
+    webhooks: Vec<Option<Webhook>>,
     budgets: BudgetTable,
 }
 
@@ -60,6 +63,11 @@ impl OrgPolicy {
     /// How a provider of the bundle is reached.
     pub(crate) fn reach(&self, provider: u32) -> Option<&Reach> {
         self.reaches.get(usize::try_from(provider).ok()?)
+    }
+
+    /// What is asked about requests of a project, where anything is and its address can be read.
+    pub(crate) fn webhook(&self, project: u32) -> Option<&Webhook> {
+        self.webhooks.get(usize::try_from(project).ok()?)?.as_ref()
     }
 
     /// Its budgets, by the bundle's own index.

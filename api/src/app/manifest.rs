@@ -74,6 +74,7 @@ async fn audit_document(change: &Change<'_>, source: &Organization) -> Result<Va
     let members = publish::load_members(&change.tx, &source.id).await?;
     let mut document = keyed::document(&publish::to_manifest(source, members))?;
     keyed::add_provider_digests(change, &mut document).await?;
+    keyed::add_webhook_digests(change, &mut document).await?;
     keyed::add_key_digests(source, &mut document);
     Ok(document)
 }

@@ -4,12 +4,13 @@ use async_graphql::connection::Connection;
 use async_graphql::{ComplexObject, Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::project::{Entity, Model as Row};
-use policy::source::{Project, ProjectSettings};
+use policy::source::{Guardrails, Project, ProjectSettings};
 use serde::Serialize;
 
 use super::Result;
 use super::caller::{Caller, caller, not_found};
 use super::connection::{connection, page_of, page_request, rows};
+use super::guardrails::{GuardrailsInput, GuardrailsView};
 use super::loaders::{ConfigsOf, KeysOf};
 use super::organization::DeletedPayload;
 use super::proxy_key::ProxyKeyView;
@@ -52,18 +53,35 @@ struct ProjectSettingsView {
     strict_capabilities: bool,
     /// `@slug` of the config that runs after the organization's entry policy.
     entry_policy: Option<String>,
+    /// What guards its requests.
+    guardrails: GuardrailsView,
 }
 
 impl TryFrom<Row> for ProjectView {
     type Error = Refusal;
 
     fn try_from(row: Row) -> Result<Self> {
-        let Row { id, org_id: _, name, tags, settings, entry_policy, version, created_at, updated_at } = row;
+        let Row {
+            id,
+            org_id: _,
+            name,
+            tags,
+            settings,
+            entry_policy,
+            webhook_secret_sealed: _,
+            webhook_secret_wrapped_key: _,
+            webhook_secret_key_id: _,
+            webhook_secret_digest,
+            version,
+            created_at,
+            updated_at,
+        } = row;
         let settings: ProjectSettings = serde_json::from_value(settings).map_err(OperationError::from)?;
         let settings = ProjectSettingsView {
             auto_resolve_bare_model: settings.auto_resolve_bare_model,
             strict_capabilities: settings.strict_capabilities,
             entry_policy,
+            guardrails: GuardrailsView::new(settings.guardrails, webhook_secret_digest),
         };
         Ok(Self { id, name, tags: tags_of(&tags), settings, version, created_at, updated_at })
     }
@@ -110,16 +128,19 @@ struct CreateProjectInput {
     strict_capabilities: Option<bool>,
     /// `@slug` of a config that can only narrow the organization's entry policy.
     entry_policy: Option<String>,
+    /// What guards its requests; default: nothing.
+    guardrails: Option<GuardrailsInput>,
 }
 
 impl From<CreateProjectInput> for Project {
     fn from(input: CreateProjectInput) -> Self {
-        let CreateProjectInput { name, tags, auto_resolve_bare_model, strict_capabilities, entry_policy } = input;
+        let CreateProjectInput { name, tags, auto_resolve_bare_model, strict_capabilities, entry_policy, guardrails } = input;
         let usual = ProjectSettings::default();
         let settings = ProjectSettings {
             auto_resolve_bare_model: auto_resolve_bare_model.unwrap_or(usual.auto_resolve_bare_model),
             strict_capabilities: strict_capabilities.unwrap_or(usual.strict_capabilities),
             entry_policy,
+            guardrails: guardrails.map(Into::into).unwrap_or_default(),
         };
         Self { name, tags: tags_from(tags.unwrap_or_default()), settings, routing_configs: Vec::new(), keys: Vec::new() }
     }
@@ -138,11 +159,13 @@ struct UpdateProjectInput {
     strict_capabilities: Option<bool>,
     /// `@slug` of a config; null for none.
     entry_policy: MaybeUndefined<String>,
+    /// What guards its requests, in place of all that does; null for nothing.
+    guardrails: MaybeUndefined<GuardrailsInput>,
 }
 
 impl Overlay<Project> for UpdateProjectInput {
     fn lay_over(self, project: &mut Project) -> Result<(), OperationError> {
-        let Self { name, tags, auto_resolve_bare_model, strict_capabilities, entry_policy } = self;
+        let Self { name, tags, auto_resolve_bare_model, strict_capabilities, entry_policy, guardrails } = self;
         if let Some(name) = name {
             project.name = name;
         }
@@ -153,6 +176,11 @@ impl Overlay<Project> for UpdateProjectInput {
         settings.auto_resolve_bare_model = auto_resolve_bare_model.unwrap_or(settings.auto_resolve_bare_model);
         settings.strict_capabilities = strict_capabilities.unwrap_or(settings.strict_capabilities);
         entry_policy.update_to(&mut settings.entry_policy);
+        match guardrails {
+            MaybeUndefined::Undefined => {}
+            MaybeUndefined::Null => settings.guardrails = Guardrails::default(),
+            MaybeUndefined::Value(input) => settings.guardrails = input.into(),
+        }
         Ok(())
     }
 }

@@ -84,13 +84,28 @@ pub(crate) fn routing_config(row: entity::routing_config::Model, version: routin
     Ok(RoutingConfigRecord { version: number, config: RoutingConfig { slug: row.slug, document }, id: row.id })
 }
 
+/// The declared part only; the webhook's secret is the caller's business.
 pub(crate) fn project(row: project::Model) -> Read<ProjectRecord> {
-    let project::Model { id, org_id: _, name, tags, settings, entry_policy, version: _, created_at: _, updated_at: _ } = row;
+    let project::Model {
+        id,
+        org_id: _,
+        name,
+        tags,
+        settings,
+        entry_policy,
+        webhook_secret_sealed: _,
+        webhook_secret_wrapped_key: _,
+        webhook_secret_key_id: _,
+        webhook_secret_digest: _,
+        version: _,
+        created_at: _,
+        updated_at: _,
+    } = row;
     let at = At { resource: "project", id: &id };
     let settings: ProjectSettings = at.json("settings", settings)?;
     let settings = ProjectSettings { entry_policy: entry_policy.or(settings.entry_policy.clone()), ..settings };
     let project = Project { name, tags: at.json("tags", tags)?, settings, routing_configs: Vec::new(), keys: Vec::new() };
-    Ok(ProjectRecord { id, project, routing_configs: Vec::new(), keys: Vec::new() })
+    Ok(ProjectRecord { id, project, routing_configs: Vec::new(), keys: Vec::new(), webhook_secret: None })
 }
 
 /// `owner` is the e-mail address of `owner_user_id`.

@@ -30,10 +30,11 @@ pub async fn load_source(
     let mut projects = Vec::new();
     for row in project::Entity::find().filter(project::Column::OrgId.eq(org_id)).order_by_asc(project::Column::Name).all(connection).await?
     {
+        let webhook_secret = webhook_secret(&row, secrets)?;
         let project = rows::project(row)?;
         let routing_configs = configs.remove(&Some(project.id.clone())).unwrap_or_default();
         let keys = keys.remove(&project.id).unwrap_or_default();
-        projects.push(ProjectRecord { routing_configs, keys, ..project });
+        projects.push(ProjectRecord { routing_configs, keys, webhook_secret, ..project });
     }
     let mut budgets = Vec::new();
     for row in budget::Entity::find().filter(budget::Column::OrgId.eq(org_id)).order_by_asc(budget::Column::Name).all(connection).await? {
@@ -69,10 +70,26 @@ fn seal_to_pool(row: &provider::Model, secrets: &Secrets) -> Result<Option<Seale
         return Ok(None);
     };
     let plain = secrets.open_sealed(&row.id, sealed, wrapped, key_id);
-    plain
-        .and_then(|plain| secrets.seal_to_pool(&row.id, &plain))
-        .map(Some)
-        .map_err(|source| PublishError::Secret { provider: row.name.clone(), source })
+    plain.and_then(|plain| secrets.seal_to_pool(&row.id, &plain)).map(Some).map_err(|source| PublishError::Secret {
+        resource: "provider",
+        name: row.name.clone(),
+        source,
+    })
+}
+
+/// What a project's webhook is signed to with, for the workers.
+fn webhook_secret(row: &project::Model, secrets: &Secrets) -> Result<Option<SealedSecret>, PublishError> {
+    let (Some(sealed), Some(wrapped), Some(key_id)) =
+        (&row.webhook_secret_sealed, &row.webhook_secret_wrapped_key, &row.webhook_secret_key_id)
+    else {
+        return Ok(None);
+    };
+    let plain = secrets.open_sealed(&row.id, sealed, wrapped, key_id);
+    plain.and_then(|plain| secrets.seal_to_pool(&row.id, &plain)).map(Some).map_err(|source| PublishError::Secret {
+        resource: "project",
+        name: row.name.clone(),
+        source,
+    })
 }
 
 async fn load_models(connection: &impl ConnectionTrait, org_id: &str, now: DateTime<Utc>) -> Result<Vec<ModelRecord>, PublishError> {

@@ -51,6 +51,7 @@ fn project_records(projects: &[Project]) -> Vec<ProjectRecord> {
             id: format!("prj_{}", project.name),
             routing_configs: config_records(&project.routing_configs),
             keys,
+            webhook_secret: None,
             project: Project { routing_configs: Vec::new(), keys: Vec::new(), ..project.clone() },
         });
     }

@@ -9,8 +9,9 @@ use super::Problem;
 use super::files::Files;
 use super::node::{Content, Node, Position};
 
-/// Fields of each provider that hold secrets.
-const PROVIDER_SECRETS: &[&str] = &["api_key"];
+/// Where secrets stand: section, the word for an element of it, and the path from there.
+const SECRETS: [(&str, &str, &[&str]); 2] =
+    [("providers", "provider", &["api_key"]), ("projects", "project", &["settings", "guardrails", "webhook", "secret"])];
 
 /// Where secrets come from.
 pub(crate) enum Secrets<'a> {
@@ -23,15 +24,14 @@ pub(crate) enum Secrets<'a> {
 /// Puts values in the place of references.
 pub(crate) fn resolve_secrets(root: &mut Node, files: &Files, secrets: &Secrets<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let Some(providers) = root.get_mut("providers") else { return problems };
-    for provider in providers.elements_mut() {
-        let name = provider.text_of("name").unwrap_or_default().to_owned();
-        for field in PROVIDER_SECRETS {
-            let Some(value) = provider.get_mut(field) else { continue };
+    for (section, resource, path) in SECRETS {
+        for element in root.get_mut(section).into_iter().flat_map(Node::elements_mut) {
+            let name = element.text_of("name").unwrap_or_default().to_owned();
+            let Some(value) = path.iter().try_fold(element, |node, field| node.get_mut(field)) else { continue };
             match resolve(value, files, secrets) {
                 Ok(Some(secret)) => value.content = Content::Text(secret),
                 Ok(None) => {}
-                Err(message) => problems.push(files.problem(value.at, format!("provider `{name}`"), *field, message)),
+                Err(message) => problems.push(files.problem(value.at, format!("{resource} `{name}`"), path.join("."), message)),
             }
         }
     }

@@ -10,9 +10,13 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Tags;
+use crate::guardrail::FindingKind;
 use crate::money::NanoUsd;
 use crate::price::{LongContext, Rates};
-use crate::source::{Aggregation, AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier, UnpricedModels};
+use crate::source::{
+    Aggregation, AtCap, BudgetMode, DetectionAction, FailMode, Fraction, GuardrailMode, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier,
+    UnpricedModels, WebhookContent,
+};
 
 /// Index into [`Bundle::providers`].
 pub type ProviderIndex = u32;
@@ -297,6 +301,72 @@ pub struct Project {
     pub auto_resolve_bare_model: bool,
     /// Whether fields the upstream can't take refuse the request.
     pub strict_capabilities: bool,
+    /// What guards its requests; absent where nothing does.
+    #[serde(default, deserialize_with = "guarded_or_not", skip_serializing_if = "Option::is_none")]
+    pub guardrails: Option<Guardrails>,
+}
+
+/// Guardrails of a newer control plane are one project that can't be served, not a bundle that can't be read.
+fn guarded_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Guardrails>, D::Error> {
+    let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
+    let not_understood = || Some(Guardrails { models: None, detection: None, webhook: None, not_understood: true });
+    Ok(serde_json::from_str(raw.get()).unwrap_or_else(|_| not_understood()))
+}
+
+/// What guards the requests of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guardrails {
+    /// Which models may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<ModelGuardrail>,
+    /// What is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<DetectionGuardrail>,
+    /// Who is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookGuardrail>,
+    /// This program does not know a part of it. Denies; never written by the compiler.
+    #[serde(skip)]
+    pub not_understood: bool,
+}
+
+/// Which models may be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelGuardrail {
+    /// Patterns of which one has to match.
+    pub allow: Vec<String>,
+    /// Patterns of which none must match.
+    pub deny: Vec<String>,
+    /// Act or watch.
+    pub mode: GuardrailMode,
+}
+
+/// What is looked for in requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetectionGuardrail {
+    /// What is done about it; never `off`.
+    pub action: DetectionAction,
+    /// Which kinds.
+    pub kinds: Vec<FindingKind>,
+    /// Act or watch.
+    pub mode: GuardrailMode,
+}
+
+/// Who is asked about requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookGuardrail {
+    /// Where.
+    pub url: String,
+    /// What questions are signed with, sealed to the worker pool.
+    pub secret: Option<SealedSecret>,
+    /// Milliseconds until there is no verdict.
+    pub timeout_ms: u32,
+    /// What holds then.
+    pub fail: FailMode,
+    /// What it is told.
+    pub sends: WebhookContent,
+    /// Act or watch.
+    pub mode: GuardrailMode,
 }
 
 /// A proxy key.

@@ -63,7 +63,7 @@ fn address_wanted(vendor: &str) -> Option<&'static str> {
     }
 }
 
-fn check_base_url(text: &str, deny_private: bool) -> Result<(), String> {
+pub(super) fn check_base_url(text: &str, deny_private: bool) -> Result<(), String> {
     let url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL such as `https://api.example.com/v1`"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("`{}` is not http or https", url.scheme()));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::guardrails::compile_guardrails;
 use super::{Index, Rejections, references};
 use crate::bundle::v1;
 use crate::facts::Tags;
@@ -33,6 +34,7 @@ pub(super) fn compile_projects(
             entry_policy,
             auto_resolve_bare_model: project.settings.auto_resolve_bare_model,
             strict_capabilities: project.settings.strict_capabilities,
+            guardrails: compile_guardrails(record, organization.settings.deny_private_upstreams, rejections),
         });
         keys.extend(record.keys.iter().map(|key| compile_key(position, key, rejections)));
     }

@@ -1,5 +1,6 @@
 //! What compiles, and what is rejected under which resource and field.
 
+mod guardrails;
 mod selection;
 
 use serde_json::{Value, json};

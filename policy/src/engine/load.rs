@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::budgets::BudgetIndex;
 use super::prices::PriceBook;
 use super::{Engine, LoadedConfig, LoadedRule, index};
-use crate::bundle::v1::{Bundle, Config, Strategy, Target};
+use crate::bundle::v1::{Bundle, Config, Project, Strategy, Target};
 use crate::catalogue::ANY_MODEL;
 use crate::facts::Tags;
+use crate::guardrail::Detectors;
 use crate::rule::{Rule, RuleKind};
 
 /// Why a bundle can't be made ready. The control plane checks everything before it signs, so this means versions that do not fit.
@@ -58,10 +59,16 @@ impl Engine {
             bare_models,
             prices: PriceBook::new(&bundle),
             budgets: BudgetIndex::new(&bundle),
+            detectors: bundle.projects.iter().map(detectors).collect(),
             uses_estimate,
             bundle,
         })
     }
+}
+
+fn detectors(project: &Project) -> Option<Detectors> {
+    let detection = project.guardrails.as_ref()?.detection.as_ref()?;
+    Some(Detectors::new(&detection.kinds))
 }
 
 fn bound_tags(bundle: &Bundle, project: u32, key_tags: &Tags) -> Tags {

@@ -12,7 +12,7 @@ use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceSt
 use crate::facts::RequestFacts;
 use crate::money::NanoUsd;
 use crate::price::TokenBuckets;
-use crate::source::UnpricedModels;
+use crate::source::{GuardrailMode, UnpricedModels};
 
 /// More than the compiler allows; a bundle that nests deeper was not made by it.
 const MAX_DEPTH: u32 = 10;
@@ -27,6 +27,11 @@ impl Deciding<'_> {
         replace_targets(route, &mut |target| {
             let checked = self.check_target(&target);
             let label = Arc::clone(&target.label);
+            if checked.is_ok() && self.guarded(&target).is_some() {
+                // One that acts has refused it above.
+                let (guardrail, outcome, target) = ("models".into(), "would_deny".into(), Some(Arc::clone(&label)));
+                self.trace.push(TraceStep::Guardrail { guardrail, outcome, findings: Box::default(), target, problem: None });
+            }
             self.trace.push(match &checked {
                 Ok(()) => TraceStep::Target { target: label, price_version: Arc::clone(&target.price_version) },
                 Err((by, _)) => TraceStep::TargetRefused { target: label, by: (*by).into() },
@@ -43,6 +48,9 @@ impl Deciding<'_> {
         {
             let message = format!("key `{}` may not use `{}`; its allowed_models are {}", key.name, label, key.allowed_models.join(", "));
             return Err(("allowed_models", (DenialReason::Policy, message)));
+        }
+        if self.guarded(target) == Some(GuardrailMode::Enforce) {
+            return Err(("guardrail", (DenialReason::Policy, self.guarded_message(label))));
         }
         for &list in &self.allowlists {
             let config = engine.bundle.configs.get(index(list));

@@ -7,7 +7,7 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 
 use super::limits::MAX_ELEMENTS;
-use super::variable::{Var, element, text_literal};
+use super::variable::{Var, element, is_findings, text_literal};
 use super::vocabulary::{self, Kind, Type, Vocabulary};
 use super::{References, RuleError, functions, position};
 
@@ -128,9 +128,22 @@ impl Checker<'_> {
         self.refuse(node, format!("unknown variable `{name}`; known are {}", self.vocabulary.roots()))
     }
 
+    /// Why nothing can be found under this name.
+    fn unknown_finding(&self, node: &IdedExpr, name: Option<&str>) -> RuleError {
+        let Some(name) = name else { return self.refuse(node, "what is asked of `request.findings` has to be a literal") };
+        self.refuse(node, unknown_finding(name))
+    }
+
     /// Why `operand.field` is no variable.
     fn unknown_field(&mut self, node: &IdedExpr, select: &SelectExpr) -> RuleError {
         let field = &select.field;
+        if is_findings(&select.operand.expr) {
+            return self.refuse_named(node, field, unknown_finding(field));
+        }
+        if is_findings(&Expr::Select(select.clone())) {
+            let message = "`request.findings` is asked by kind; write `'email' in request.findings` or `request.findings.email`";
+            return self.refuse_named(node, field, message);
+        }
         let root = match (&select.operand.expr, element(&select.operand.expr)) {
             (_, Some((root, _))) => root,
             (Expr::Ident(name), _) => name,
@@ -257,6 +270,7 @@ impl Checker<'_> {
             Expr::Ident(name) if name == "budgets" || name == "health" => {
                 Err(self.refuse(needle, format!("what is asked of `{name}` has to be a literal")))
             }
+            findings if is_findings(findings) => Err(self.unknown_finding(needle, text_literal(&needle.expr))),
             _ => Err(self.refuse(container, "`in` takes a list, `tags`, `budgets` or `health`")),
         }
     }
@@ -293,6 +307,7 @@ impl Checker<'_> {
                 Some(_) => Err(self.refuse(node, format!("`{name}[…]` has fields: {}", vocabulary::fields(name)))),
                 None => Err(self.refuse(index, format!("what is asked of `{name}` has to be a literal"))),
             },
+            findings if is_findings(findings) => Err(self.unknown_finding(index, text_literal(&index.expr))),
             _ => Err(self.refuse(node, "only `tags`, `budgets` and `health` are asked with `[…]`")),
         }
     }
@@ -319,6 +334,10 @@ impl Checker<'_> {
         self.bound = None;
         found
     }
+}
+
+fn unknown_finding(name: &str) -> String {
+    format!("nothing is found as `{name}`; known are {}", vocabulary::findings())
 }
 
 /// The condition of `exists`, `all` or `exists_one`, out of what the parser made of the macro; none for `map` and `filter`.

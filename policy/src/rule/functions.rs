@@ -30,7 +30,11 @@ const fn function(name: &'static str, usage: &'static str, doc: &'static str) ->
 /// Every function and macro, in the order of the reference.
 pub const FUNCTIONS: &[Function] = &[
     function("has", "has(tags.team)", "whether a tag is there; for other fields, whether they are not null"),
-    function("in", "tags.team in ['a', 'b']; 'team' in tags", "whether a list has a value, or a tag is there"),
+    function(
+        "in",
+        "tags.team in ['a', 'b']; 'team' in tags; 'email' in request.findings",
+        "whether a list has a value, a tag is there, or something was found",
+    ),
     function("startsWith", "request.model.startsWith('gpt-')", "whether a text begins with another"),
     function("endsWith", "request.model.endsWith('-mini')", "whether a text ends with another"),
     function("contains", "request.model.contains('haiku')", "whether a text has another within it"),

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Rule, RuleError, RuleKind, Verdict};
 use crate::facts::{BudgetFacts, Facts, HealthFacts, HealthView, RequestFacts, SubjectNames, Surface, Tags};
+use crate::guardrail::{FindingKind, Findings};
 use crate::money::NanoUsd;
 
 /// One request and what is known beside it.
@@ -47,6 +48,7 @@ impl World {
                 choices: 1,
                 has_tools: true,
                 has_images: false,
+                findings: [(FindingKind::Email, 2), (FindingKind::PrivateKey, 1)].into_iter().collect(),
                 time,
                 peer: std::net::Ipv4Addr::LOCALHOST.into(),
                 client: Some("claude-cli".into()),
@@ -72,6 +74,7 @@ impl World {
     fn bare() -> Self {
         let mut world = Self::full();
         world.request.tags = Tags::default();
+        world.request.findings = Findings::default();
         world.request.max_output_tokens = None;
         world.request.client = None;
         world.request.end_user = None;

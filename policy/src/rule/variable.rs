@@ -13,6 +13,7 @@ use super::References;
 use super::view::{ResponseFacts, View};
 use super::vocabulary::{self, BudgetField, Fact, HealthField, Kind, Meaning, ResponseField, Type, Vocabulary};
 use crate::facts::{BudgetFacts, Facts};
+use crate::guardrail::Findings;
 use crate::money::NanoUsd;
 
 /// One variable of a rule.
@@ -28,6 +29,10 @@ pub(super) enum Var {
     Health(Arc<str>, HealthField),
     /// A field of the answer that is judged.
     Response(ResponseField),
+    /// How many of a kind or group were found: `request.findings.email`.
+    Findings(&'static str),
+    /// Whether any was: `'email' in request.findings`.
+    Found(&'static str),
     /// A place in the JSON that the answer is: `response.json.score`; all of it where the path is empty.
     Json(Box<[Arc<str>]>),
     /// Whether a variable is not null: `has(tags.x)`, `'x' in tags`.
@@ -58,10 +63,12 @@ impl Var {
             Expr::Ident(name) => Self::plain(name, None),
             Expr::Select(select) if select.test => match &select.operand.expr {
                 Expr::Ident(root) if root == "budgets" => Some(Self::BudgetApplies(select.field.as_str().into())),
+                operand if is_findings(operand) => Findings::known(&select.field).map(Self::Found),
                 _ => Self::of_select(select).map(|variable| Self::Given(Box::new(variable))),
             },
             Expr::Select(select) => Self::of_select(select),
             Expr::Call(call) if call.func_name == operators::IN => Self::of_membership(call),
+            Expr::Call(call) if let Some(name) = finding_asked(call) => Findings::known(name).map(Self::Findings),
             Expr::Call(_) => match element(expr)? {
                 ("tags", name) => Some(Self::Tag(name.into())),
                 _ => None,
@@ -77,6 +84,7 @@ impl Var {
         match &select.operand.expr {
             Expr::Ident(root) if root == "tags" => Some(Self::Tag(select.field.as_str().into())),
             Expr::Ident(root) => Self::plain(root, Some(&select.field)),
+            operand if is_findings(operand) => Findings::known(&select.field).map(Self::Findings),
             Expr::Select(inner) if matches!(&inner.operand.expr, Expr::Ident(root) if root == "response") => {
                 Self::plain("response", Some(&format!("{}.{}", inner.field, select.field)))
             }
@@ -90,7 +98,11 @@ impl Var {
     /// `'name' in tags`, `'name' in budgets`, `'provider/model' in health`.
     fn of_membership(call: &CallExpr) -> Option<Self> {
         let [needle, container] = call.args.as_slice() else { return None };
-        let (name, Expr::Ident(root)) = (text_literal(&needle.expr)?, &container.expr) else { return None };
+        let name = text_literal(&needle.expr)?;
+        if is_findings(&container.expr) {
+            return Findings::known(name).map(Self::Found);
+        }
+        let Expr::Ident(root) = &container.expr else { return None };
         match root.as_str() {
             "tags" => Some(Self::Given(Box::new(Self::Tag(name.into())))),
             "budgets" => Some(Self::BudgetApplies(name.into())),
@@ -104,7 +116,7 @@ impl Var {
             Meaning::Fact(fact) => Some(Self::Fact(fact)),
             Meaning::Budget(field) => Some(Self::Budget(None, field)),
             Meaning::Response(field) => Some(Self::Response(field)),
-            Meaning::Tags | Meaning::Budgets | Meaning::Health(_) | Meaning::Json => None,
+            Meaning::Tags | Meaning::Budgets | Meaning::Findings | Meaning::Health(_) | Meaning::Json => None,
         }
     }
 
@@ -114,7 +126,7 @@ impl Var {
         match vocabulary::find(root, Some(field))?.meaning {
             Meaning::Budget(field) => Some(Self::Budget(Some(name.into()), field)),
             Meaning::Health(field) => Some(Self::Health(name.into(), field)),
-            Meaning::Tags | Meaning::Fact(_) | Meaning::Budgets | Meaning::Response(_) | Meaning::Json => None,
+            Meaning::Tags | Meaning::Fact(_) | Meaning::Budgets | Meaning::Findings | Meaning::Response(_) | Meaning::Json => None,
         }
     }
 
@@ -127,7 +139,8 @@ impl Var {
             Self::Health(_, field) => Meaning::Health(*field),
             Self::Response(field) => Meaning::Response(*field),
             Self::Json(_) => Meaning::Json,
-            Self::Given(_) | Self::BudgetApplies(_) | Self::HealthMeasured(_) => return Type::of(Kind::Bool),
+            Self::Findings(_) => return Type::of(Kind::Int),
+            Self::Given(_) | Self::BudgetApplies(_) | Self::HealthMeasured(_) | Self::Found(_) => return Type::of(Kind::Bool),
         };
         vocabulary::all().find(|variable| variable.meaning == meaning).map_or(Type::of(Kind::Null), |variable| variable.ty)
     }
@@ -137,9 +150,14 @@ impl Var {
         match self {
             Self::Response(_) | Self::Json(_) => Vocabulary::Response,
             Self::Given(variable) => variable.vocabulary(),
-            Self::Tag(_) | Self::Fact(_) | Self::Budget(..) | Self::Health(..) | Self::BudgetApplies(_) | Self::HealthMeasured(_) => {
-                Vocabulary::Request
-            }
+            Self::Tag(_)
+            | Self::Fact(_)
+            | Self::Budget(..)
+            | Self::Health(..)
+            | Self::Findings(_)
+            | Self::Found(_)
+            | Self::BudgetApplies(_)
+            | Self::HealthMeasured(_) => Vocabulary::Request,
         }
     }
 
@@ -148,7 +166,7 @@ impl Var {
         match self {
             Self::Tag(name) => references.tags.push(Arc::clone(name)),
             Self::Fact(Fact::EstimateCost) => references.estimate = true,
-            Self::Fact(_) | Self::Response(_) | Self::Json(_) => {}
+            Self::Fact(_) | Self::Findings(_) | Self::Found(_) | Self::Response(_) | Self::Json(_) => {}
             Self::Budget(None, _) => references.budget = true,
             Self::Budget(Some(name), _) | Self::BudgetApplies(name) => references.budgets.push(Arc::clone(name)),
             Self::Health(name, _) | Self::HealthMeasured(name) => references.health.push(Arc::clone(name)),
@@ -181,6 +199,8 @@ impl Var {
                 }
             }
             Self::Given(_) | Self::Response(_) | Self::Json(_) => Scalar::Null,
+            Self::Findings(name) => Scalar::Int(facts.request.findings.named(name).into()),
+            Self::Found(name) => Scalar::Bool(facts.request.findings.named(name) > 0),
             Self::BudgetApplies(name) => Scalar::Bool(find_budget(facts, name).is_some()),
             Self::HealthMeasured(target) => Scalar::Bool(facts.health.health(target).is_some()),
         }
@@ -203,6 +223,7 @@ fn read_fact<'a>(fact: Fact, facts: &Facts<'a>) -> Scalar<'a> {
         Fact::MaxOutputTokens => request.max_output_tokens.map_or(Scalar::Null, tokens),
         Fact::HasTools => Scalar::Bool(request.has_tools),
         Fact::HasImages => Scalar::Bool(request.has_images),
+        Fact::Sensitivity => Scalar::Text(request.findings.sensitivity()),
         Fact::Time => Scalar::Time(request.time),
         Fact::Hour => Scalar::Int(local().hour().into()),
         Fact::Weekday => Scalar::Int(local().weekday().num_days_from_sunday().into()),
@@ -288,6 +309,19 @@ pub(super) fn element(expr: &Expr) -> Option<(&str, &str)> {
     }
 }
 
+/// Whether `expr` is `request.findings`.
+pub(super) fn is_findings(expr: &Expr) -> bool {
+    let Expr::Select(select) = expr else { return false };
+    !select.test && select.field == "findings" && matches!(&select.operand.expr, Expr::Ident(root) if root == "request")
+}
+
+/// The name in `request.findings["name"]`.
+pub(super) fn finding_asked(call: &CallExpr) -> Option<&str> {
+    let [target, index] = call.args.as_slice() else { return None };
+    let asked = call.func_name == operators::INDEX && is_findings(&target.expr);
+    asked.then(|| text_literal(&index.expr)).flatten()
+}
+
 /// The text of a string literal.
 pub(super) fn text_literal(expr: &Expr) -> Option<&str> {
     match expr {
@@ -308,6 +342,8 @@ impl fmt::Display for Var {
             Self::Budget(_, field) => f.write_str(name(Meaning::Budget(*field))),
             Self::Health(_, field) => f.write_str(name(Meaning::Health(*field))),
             Self::Response(field) => f.write_str(name(Meaning::Response(*field))),
+            Self::Findings(kind) => write!(f, "request.findings.{kind}"),
+            Self::Found(kind) => write!(f, "'{kind}' in request.findings"),
             Self::Json(path) => {
                 f.write_str("response.json")?;
                 path.iter().try_for_each(|name| write!(f, ".{name}"))

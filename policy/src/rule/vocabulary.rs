@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::guardrail::{FindingKind, GROUPS};
+
 /// What sort of value an expression has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -29,6 +31,8 @@ pub enum Kind {
     Tags,
     /// Budgets or health by name: something with fields.
     Named,
+    /// How many of each kind were found.
+    Counts,
 }
 
 impl Kind {
@@ -52,6 +56,7 @@ impl fmt::Display for Kind {
             Self::Null => "null",
             Self::Tags => "map of strings",
             Self::Named => "map by name",
+            Self::Counts => "map of counts",
         })
     }
 }
@@ -102,6 +107,7 @@ pub(super) enum Fact {
     MaxOutputTokens,
     HasTools,
     HasImages,
+    Sensitivity,
     Time,
     Hour,
     Weekday,
@@ -156,6 +162,7 @@ pub(super) enum Meaning {
     Fact(Fact),
     Budget(BudgetField),
     Budgets,
+    Findings,
     Health(HealthField),
     Response(ResponseField),
     Json,
@@ -231,6 +238,18 @@ pub const VARIABLES: &[Variable] = &[
     ),
     fact("request.has_tools", Fact::HasTools, BOOL, "whether tools are declared"),
     fact("request.has_images", Fact::HasImages, BOOL, "whether an image is attached"),
+    fact(
+        "request.sensitivity",
+        Fact::Sensitivity,
+        STRING,
+        "what the project's guardrails found in it: `pii` where any personal data, else `secret` where any secret, else `''`",
+    ),
+    Variable {
+        name: "request.findings",
+        ty: Type::of(Kind::Counts),
+        doc: "what they found by kind (`email`, `phone`, `iban`, `card`, `national_id`, `cloud_secret`, `provider_secret`, `access_token`, `private_key`, `other`) or group (`pii`, `secret`): `'email' in request.findings` tells whether, `request.findings.email` how many",
+        meaning: Meaning::Findings,
+    },
     fact(
         "request.time",
         Fact::Time,
@@ -327,6 +346,11 @@ pub(super) fn find(root: &str, field: Option<&str>) -> Option<&'static Variable>
 pub(super) fn fields(root: &str) -> String {
     let root = if root == "budgets" { "budget" } else { root };
     quoted(all().filter(|variable| variable.root() == root).filter_map(Variable::field))
+}
+
+/// What findings can be asked for, for messages.
+pub(super) fn findings() -> String {
+    quoted(FindingKind::ALL.into_iter().map(FindingKind::as_str).chain(GROUPS))
 }
 
 fn quoted(names: impl IntoIterator<Item = &'static str>) -> String {

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, FurtherPrices, RoutingDocument};
+use super::{Budget, FurtherPrices, Guardrails, RoutingDocument};
 use crate::money::Usd;
 
 /// All that an organization can declare.
@@ -268,11 +268,14 @@ pub struct ProjectSettings {
     /// `@slug` of a config that runs after the organization's entry policy and can only narrow it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry_policy: Option<String>,
+    /// What guards its requests; none by default.
+    #[serde(skip_serializing_if = "Guardrails::is_empty")]
+    pub guardrails: Guardrails,
 }
 
 impl Default for ProjectSettings {
     fn default() -> Self {
-        Self { auto_resolve_bare_model: true, strict_capabilities: false, entry_policy: None }
+        Self { auto_resolve_bare_model: true, strict_capabilities: false, entry_policy: None, guardrails: Guardrails::default() }
     }
 }
 

@@ -78,6 +78,8 @@ pub struct ProjectRecord {
     pub routing_configs: Vec<RoutingConfigRecord>,
     /// Its keys that were not revoked.
     pub keys: Vec<KeyRecord>,
+    /// What questions to its webhook are signed with, sealed.
+    pub webhook_secret: Option<SealedSecret>,
 }
 
 /// A key row.

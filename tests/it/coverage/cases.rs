@@ -46,8 +46,12 @@ pub(super) const MUTATIONS: &[Case] = &[
     existing("removeMember", |w| format!(r#"id: "{}""#, w.member), "{ revision id }"),
     other(
         "createProject",
-        |w| format!(r#"input: {{name: "new-{}", tags: [{{name: "a", value: "b"}}]}}"#, w.marker),
-        "{ revision project { id } }",
+        |w| {
+            let webhook = format!(r#"{{url: "http://127.0.0.1:9/", fail: closed, secret: "{}"}}"#, super::world::PROVIDER_SECRET);
+            let guardrails = format!(r#"{{models: {{deny: ["x"]}}, detection: {{action: redact, kinds: [email]}}, webhook: {webhook}}}"#);
+            format!(r#"input: {{name: "new-{}", tags: [{{name: "a", value: "b"}}], guardrails: {guardrails}}}"#, w.marker)
+        },
+        "{ revision project { id settings { guardrails { models { allow deny mode } detection { action kinds mode } webhook { url hasSecret secretDigest timeoutMs fail sends mode } } } } }",
     ),
     existing("updateProject", |w| format!(r#"id: "{}", input: {{strictCapabilities: true}}"#, w.project), "{ revision project { id } }"),
     existing("deleteProject", |w| format!(r#"id: "{}""#, w.project), "{ revision id }"),

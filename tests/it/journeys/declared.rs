@@ -19,7 +19,10 @@ fn whole(fleet: &Fleet) -> Value {
             {"name": "b", "weight": 20, "config": "@thrifty"}], "sticky_by": "conversation"},
         {"slug": "listed", "strategy": "allowlist", "models": ["sim/*"], "otherwise": "@cheap"}]);
     wanted["projects"] = json!([{"name": "app", "tags": {"team": "support"},
-        "settings": {"auto_resolve_bare_model": false, "strict_capabilities": true, "entry_policy": "@listed"},
+        "settings": {"auto_resolve_bare_model": false, "strict_capabilities": true, "entry_policy": "@listed",
+            "guardrails": {"models": {"allow": ["sim/*", "other/*"], "deny": ["*-preview"], "mode": "shadow"},
+            "detection": {"action": "redact", "kinds": ["email", "private_key"], "mode": "shadow"},
+            "webhook": {"url": "http://127.0.0.1:9/judge", "secret": "${UPSTREAM_KEY}", "timeout_ms": 250, "fail": "open", "sends": "request", "mode": "shadow"}}},
         "routing_configs": [{"slug": "cheap", "strategy": "single", "model": "other/gpt-test"}],
         "keys": [{"name": "main", "tags": {"app": "ci"}, "rpm": 600, "expires": "2031-01-01", "allowed_models": ["sim/*", "other/*"],
             "ip_allowlist": ["127.0.0.1/32"]}]}]);
@@ -75,6 +78,9 @@ fn canonical(manifest: &Value) -> Value {
         serde_json::from_value(manifest.clone()).unwrap_or_else(|error| panic!("{error}: {manifest:#}"));
     for provider in &mut read.providers {
         provider.api_key = None;
+    }
+    for project in &mut read.projects {
+        project.settings.guardrails = project.settings.guardrails.without_secret();
     }
     serde_json::to_value(read).expect("a manifest")
 }

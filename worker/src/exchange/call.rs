@@ -14,6 +14,7 @@ use super::attempts::{Answered, Flight};
 use super::{Arrival, Context, Failure, dry_run};
 use crate::clock;
 use crate::enforce::rate::Rate;
+use crate::guard::guard;
 use crate::identity::{self, Caller};
 use crate::ingress::headers::{CallerHeaders, key_in_query, presented_key};
 use crate::ingress::{body, percent_decoded};
@@ -72,12 +73,28 @@ pub(crate) async fn serve(
         Ok(body) => body,
         Err(failure) => return exchange.refuse(session, booking, Failure::Read(failure), Trace::default()).await,
     };
-    let (asked, trace) = match exchange.read(session, &body, addressed) {
+    let redacted;
+    let (mut asked, mut trace) = match exchange.read(session, &body, addressed) {
         Ok(asked) => asked,
         Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
     };
     booking.describe(&asked.facts, asked.headers.trace);
-    let (permit, trace) = match exchange.decide(&asked, trace).await {
+    let guarded = match guard(exchange, asked.body, &asked.facts, &mut trace).await {
+        Ok(guarded) => guarded,
+        Err(failure) => return exchange.refuse(session, booking, failure, trace).await,
+    };
+    asked.facts.findings = guarded.findings;
+    if let Some(body) = guarded.body {
+        redacted = body;
+        if let Err(failure) = exchange.read_again(&mut asked, &redacted, addressed) {
+            return exchange.refuse(session, booking, failure, trace).await;
+        }
+    }
+    let decided = match guarded.denial {
+        Some(message) => Err((Failure::Denied { reason: DenialReason::Policy, message }, trace)),
+        None => exchange.decide(&asked, trace).await,
+    };
+    let (permit, trace) = match decided {
         Ok(permitted) => permitted,
         Err((failure, trace)) if asked.headers.dry_run => {
             return dry_run::answer_denial(exchange, session, &asked.facts, &failure, &trace).await;
@@ -97,6 +114,15 @@ impl<'c> Exchange<'c> {
         let (facts, trace) = identity::facts(self.caller, self.arrival.origin(), &head, &headers)?;
         let rate = if headers.dry_run { None } else { self.count()? };
         Ok((Asked { body, head, headers, facts, rate }, trace))
+    }
+
+    /// Goes on with another body, in which something was replaced: places and lengths are other ones, what the caller said of itself is not.
+    fn read_again<'r>(&self, asked: &mut Asked<'r>, body: &'r Bytes, addressed: Option<Addressed<'r>>) -> Result<(), Failure> {
+        let head = self.dialect.read_head(body, addressed).map_err(crate::ingress::ReadFailure::from)?;
+        let estimate = head.estimate();
+        (asked.facts.input_tokens, asked.facts.input_tokens_bound) = (estimate.likely, estimate.bound);
+        (asked.body, asked.head) = (body, head);
+        Ok(())
     }
 
     /// Counts the request against its key's rate.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use policy::bundle::{BundleError, Envelope};
 use policy::engine::{Engine, LoadError};
 use policy::seal;
+use policy::source::SealedSecret;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{Fleet, OrgPolicy, Policies};
 use crate::budget::BudgetTable;
 use crate::clock;
+use crate::guard::webhook::Webhook;
 use crate::link::Identity;
 use crate::upstream::Reach;
 
@@ -30,9 +32,14 @@ pub enum ApplyError {
         /// Why.
         source: LoadError,
     },
-    /// A provider secret is sealed with another key.
-    #[error("secret of provider `{0}` can't be opened with this worker's pool key")]
-    Secret(Arc<str>),
+    /// A secret is sealed with another key.
+    #[error("secret of {resource} `{name}` can't be opened with this worker's pool key")]
+    Secret {
+        /// Kind of who has it.
+        resource: &'static str,
+        /// Who has it.
+        name: Arc<str>,
+    },
     /// Asked for one organization, got another.
     #[error("got a bundle of `{0}` instead")]
     WrongOrganization(String),
@@ -47,17 +54,16 @@ impl OrgPolicy {
         let bundle = envelope.open(&identity.verifying_key)?;
         let mut reaches = Vec::with_capacity(bundle.providers.len());
         for provider in &bundle.providers {
-            let opened = provider
-                .api_key
-                .as_ref()
-                .map(|sealed| seal::open(&identity.pool_key, provider.id.as_bytes(), &sealed.0).map(Zeroizing::new));
-            let refused = || ApplyError::Secret(Arc::clone(&provider.name));
-            let secret = match opened {
-                None => None,
-                Some(Err(_)) => return Err(refused()),
-                Some(Ok(bytes)) => Some(SecretString::from(std::str::from_utf8(&bytes).map_err(|_| refused())?)),
-            };
+            let opened = provider.api_key.as_ref().map(|sealed| open(identity, &provider.id, sealed)).transpose();
+            let secret = opened.map_err(|Sealed| ApplyError::Secret { resource: "provider", name: Arc::clone(&provider.name) })?;
             reaches.push(Reach::of(provider, secret));
+        }
+        let mut webhooks = Vec::with_capacity(bundle.projects.len());
+        for project in &bundle.projects {
+            let webhook = project.guardrails.as_ref().and_then(|guardrails| guardrails.webhook.as_ref());
+            let opened = webhook.and_then(|webhook| webhook.secret.as_ref()).map(|sealed| open(identity, &project.id, sealed)).transpose();
+            let secret = opened.map_err(|Sealed| ApplyError::Secret { resource: "project", name: Arc::clone(&project.name) })?;
+            webhooks.push(webhook.and_then(|webhook| Webhook::of(&webhook.url, secret)));
         }
         let budgets = BudgetTable::new(&bundle.budgets);
         let engine = Engine::load(bundle).map_err(|source| ApplyError::Load {
@@ -71,6 +77,7 @@ impl OrgPolicy {
             applied_at: clock::now(),
             digest: envelope.digest.clone(),
             reaches,
+            webhooks,
             budgets,
         })
     }
@@ -80,6 +87,15 @@ impl OrgPolicy {
     pub fn digest(&self) -> &str {
         &self.digest
     }
+}
+
+/// A secret that stays closed.
+struct Sealed;
+
+/// Opens a secret of who has this id.
+fn open(identity: &Identity, id: &str, sealed: &SealedSecret) -> Result<SecretString, Sealed> {
+    let bytes = seal::open(&identity.pool_key, id.as_bytes(), &sealed.0).map(Zeroizing::new).map_err(|_| Sealed)?;
+    std::str::from_utf8(&bytes).map(SecretString::from).map_err(|_| Sealed)
 }
 
 impl Policies {

@@ -24,6 +24,7 @@ fn bundle(org_id: &str, revision: u64, key: char) -> v1::Bundle {
         entry_policy: None,
         auto_resolve_bare_model: true,
         strict_capabilities: false,
+        guardrails: None,
     };
     let key = v1::Key {
         id: Arc::from("key_1"),

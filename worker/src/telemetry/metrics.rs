@@ -26,6 +26,8 @@ pub struct Metrics {
     mismatches: IntCounter,
     unpriced: IntCounter,
     panics: IntCounter,
+    guardrails: IntCounterVec,
+    findings: IntCounterVec,
     connections: IntCounterVec,
     breakers: IntGaugeVec,
     openings: IntGaugeVec,
@@ -59,6 +61,13 @@ impl Metrics {
             mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
             unpriced: add(&registry, IntCounter::new("modelux_unpriced_total", "Calls booked at nothing because no price is known.")?)?,
             panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
+            guardrails: counters(
+                &registry,
+                "modelux_guardrails_total",
+                "What guardrails had to say of requests.",
+                &["guardrail", "outcome"],
+            )?,
+            findings: counters(&registry, "modelux_findings_total", "What guardrails found in requests, by kind.", &["kind"])?,
             connections: counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?,
             breakers: gauges(
                 &registry,
@@ -150,6 +159,14 @@ impl Metrics {
 
     pub(crate) fn unpriced(&self) {
         self.unpriced.inc();
+    }
+
+    /// A guardrail had something to say.
+    pub(crate) fn guarded(&self, guardrail: &str, outcome: &str, findings: &policy::guardrail::Findings) {
+        self.guardrails.with_label_values(&[guardrail, outcome]).inc();
+        for (kind, count) in findings.iter() {
+            self.findings.with_label_values(&[kind.as_str()]).inc_by(count.into());
+        }
     }
 
     pub(crate) fn panicked(&self) {

@@ -1,12 +1,13 @@
 //! A manifest with its lists turned into objects by name, so that a diff names what changed instead of a place in a list.
 
-use entity::provider;
+use entity::{project, provider};
 use policy::source::{Manifest, Organization};
 use serde_json::{Map, Value};
 
 use super::super::OperationError;
 use super::super::change::Change;
 use super::super::document::hash_digest;
+use super::super::project::webhook_in;
 use crate::store;
 
 /// The manifest by names.
@@ -45,6 +46,17 @@ pub(super) async fn add_provider_digests(change: &Change<'_>, document: &mut Val
         let entry = document.pointer_mut("/providers").and_then(|providers| providers.get_mut(&row.name)).and_then(Value::as_object_mut);
         if let (Some(entry), Some(digest)) = (entry, row.secret_digest) {
             entry.insert("api_key".to_owned(), Value::String(digest));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the digests of webhooks' secrets where the secrets would be.
+pub(super) async fn add_webhook_digests(change: &Change<'_>, document: &mut Value) -> Result<(), OperationError> {
+    for row in store::select::<project::Entity>(change.ctx.scope()).all(&change.tx).await? {
+        let settings = document.pointer_mut("/projects").and_then(|projects| projects.get_mut(&row.name)?.get_mut("settings"));
+        if let (Some(webhook), Some(digest)) = (settings.and_then(webhook_in), row.webhook_secret_digest) {
+            webhook.insert("secret".to_owned(), Value::String(digest));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use entity::provider;
+use entity::{project, provider};
 use policy::compile::Rejection;
 use policy::source::{
     Budget, Expiry, Key, Manifest, Member, Organization, Project, ProjectRecord, Provider, Role, RoutingConfig, RoutingConfigRecord,
@@ -16,7 +16,7 @@ use super::super::change::{Change, Edited};
 use super::super::managed::{Managed, existing};
 use super::super::member::{Members, role_of};
 use super::super::model::Models;
-use super::super::project::Projects;
+use super::super::project::{Projects, webhook_secret_differs};
 use super::super::provider::{Providers, secret_differs};
 use super::super::proxy_key::ProxyKeys;
 use super::super::routing_config::{RoutingConfigs, Saved};
@@ -139,7 +139,17 @@ impl<'c> Syncing<'c> {
 
     async fn projects(&mut self, have: &Organization, projects: Vec<Project>) -> Result<(), OperationError> {
         let there = have.projects.iter().map(|record| Have::new(&record.project.name, &record.id, record.project.clone())).collect();
-        let wanted = projects.iter().map(|project| Want { name: project.name.clone(), source: bare_project(project) }).collect();
+        let rows = store::select::<project::Entity>(self.change.ctx.scope()).all(&self.change.tx).await?;
+        let rows: HashMap<&str, &project::Model> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
+        let wanted = projects.iter().map(|project| {
+            let mut source = bare_project(project);
+            // A secret that is there already is no change.
+            if rows.get(project.name.as_str()).is_some_and(|row| !webhook_secret_differs(self.change, row, project)) {
+                source.settings.guardrails = source.settings.guardrails.without_secret();
+            }
+            Want { name: project.name.clone(), source }
+        });
+        let wanted = wanted.collect();
         self.section::<Projects>(&(), "", there, wanted).await?;
         let nothing = (Vec::new(), Vec::new());
         let parts: HashMap<&str, &ProjectRecord> = have.projects.iter().map(|record| (record.project.name.as_str(), record)).collect();
@@ -244,7 +254,7 @@ fn field_changes(edited: &Edited) -> Vec<FieldChange> {
     let fields = operations.into_iter().map(|operation| {
         let part = |name: &str| operation.get(name).cloned().unwrap_or_default();
         let field = part("path").as_str().unwrap_or_default().trim_start_matches('/').to_owned();
-        if field == "api_key" {
+        if field == "api_key" || field.ends_with("webhook/secret") {
             return FieldChange { field, before: Value::Null, after: "changed".into() };
         }
         FieldChange { field, before: part("was"), after: part("value") }

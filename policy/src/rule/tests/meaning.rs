@@ -33,6 +33,8 @@ fn every_variable_of_the_contract_is_read() {
             "request.input_tokens == 1200 && request.max_output_tokens == 512",
             "request.time == timestamp('2026-03-02T00:30:00+01:00')",
             "request.client == 'claude-cli'",
+            "request.sensitivity == 'pii' && 'email' in request.findings && 'secret' in request.findings && !('card' in request.findings)",
+            "request.findings.email == 2 && request.findings['pii'] == 2 && request.findings.card == 0 && has(request.findings.private_key)",
             "budget.used_pct == 0.92 && budget.remaining_usd == 8.0 && budget.cap_usd == 100 && budget.name == 'support-monthly'",
             "budgets[\"org\"].used_pct == 0.01 && budgets.org.name == 'org' && 'org' in budgets && has(budgets.org)",
             "key.name == 'ci' && key.project == 'support' && key.owner == 'ann@example.com'",
@@ -154,6 +156,7 @@ fn every_variable_of_the_reference_compiles() {
     for variable in VARIABLES {
         let source = match variable.name {
             "tags" => "size(tags) > 0".to_owned(),
+            "request.findings" => "'email' in request.findings".to_owned(),
             "budgets[\"name\"]" => "budgets[\"name\"].used_pct > 0.5".to_owned(),
             name => format!("{name} == {name}"),
         };

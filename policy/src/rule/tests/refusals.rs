@@ -22,6 +22,12 @@ fn unknown_names_are_refused_with_their_place() {
     says("has(request.nope)", 13, "unknown field `nope`");
     says("tags.exists(t, u == 'x')", 16, "unknown variable `u`");
     says("tags.team.name == 'x'", 11, "no field `name`");
+    says("'token' in request.findings", 1, "nothing is found as `token`; known are `email`, `phone`");
+    says("request.findings.token > 1", 18, "nothing is found as `token`");
+    says("request.findings['token'] > 1", 18, "nothing is found as `token`");
+    says("has(request.findings.token)", 22, "nothing is found as `token`");
+    says("request.model in request.findings", 8, "has to be a literal");
+    says("request.findings == 'email'", 9, "is asked by kind; write `'email' in request.findings`");
 }
 
 #[test]
