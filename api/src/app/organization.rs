@@ -4,7 +4,7 @@
 //! credentials, so that nobody can reach it and nothing runs in its name, and gives its slug free.
 
 use entity::organization::{ActiveModel, Model as Row};
-use entity::{management_key, membership, provider, proxy_key};
+use entity::{management_key, membership, project, provider, proxy_key};
 use policy::id::{IdKind, new_id};
 use policy::source::{Role, Settings};
 use sea_orm::{ActiveValue::Set, IntoActiveModel, QueryFilter as _};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::change::{Call, Change, Command, Done, Edited, Kept};
 use super::managed::Overlay;
 use super::management_key::CreateManagementKey;
+use super::project::forget_webhook_secret;
 use super::{OperationError, valid};
 use crate::audit::Target;
 use crate::authz::{Action, Authorized, Resource};
@@ -218,6 +219,11 @@ async fn revoke_everything(change: &Change<'_>, proof: &Authorized) -> Result<()
         row.secret_key_id = Set(None);
         row.secret_digest = Set(None);
         store::update::<provider::Entity, _>(tx, proof, row).await?;
+    }
+    for row in store::select::<project::Entity>(scope).all(tx).await? {
+        let mut row = row.into_active_model();
+        forget_webhook_secret(&mut row);
+        store::update::<project::Entity, _>(tx, proof, row).await?;
     }
     Ok(())
 }

@@ -90,13 +90,18 @@ pub(super) fn webhook_secret_differs(change: &Change<'_>, row: &Row, declared: &
     secret.is_some_and(|secret| row.webhook_secret_digest.as_ref() != Some(&change.ctx.state().secrets.digest(secret)))
 }
 
+/// Takes the webhook's secret away.
+pub(super) fn forget_webhook_secret(row: &mut ActiveModel) {
+    row.webhook_secret_sealed = Set(None);
+    row.webhook_secret_wrapped_key = Set(None);
+    row.webhook_secret_key_id = Set(None);
+    row.webhook_secret_digest = Set(None);
+}
+
 /// Sets the webhook's secret where a new one came, and forgets it where there is no webhook; otherwise it stays.
 fn seal(change: &Change<'_>, row: &mut ActiveModel, project: &Project) -> Result<(), OperationError> {
     let Some(webhook) = &project.settings.guardrails.webhook else {
-        row.webhook_secret_sealed = Set(None);
-        row.webhook_secret_wrapped_key = Set(None);
-        row.webhook_secret_key_id = Set(None);
-        row.webhook_secret_digest = Set(None);
+        forget_webhook_secret(row);
         return Ok(());
     };
     let (Some(secret), Some(id)) = (&webhook.secret, row.id.try_as_ref()) else { return Ok(()) };

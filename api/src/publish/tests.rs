@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test looks at rows and clocks from outside of the store")]
 
 use base64::Engine as _;
-use entity::{organization, outbox, provider};
+use entity::{organization, outbox, project, provider};
 use policy::bundle::VerifyingKey;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _};
 use serde_json::json;
@@ -17,6 +17,10 @@ use crate::secrets::{MasterKey, Secrets};
 
 const ORG: &str = "org_1";
 
+fn master(byte: u8) -> MasterKey {
+    MasterKey::from_base64(&base64::engine::general_purpose::STANDARD.encode([byte; 32])).unwrap()
+}
+
 struct World {
     test: TestDatabase,
     clock: Clock,
@@ -28,8 +32,7 @@ impl World {
         let test = temporary().await;
         insert_organization(&test.database, ORG).await;
         let clock = Clock::fixed(start());
-        let master = MasterKey::from_base64(&base64::engine::general_purpose::STANDARD.encode([7; 32])).unwrap();
-        let secrets = Secrets::open(&test.database, &clock, master, vec![]).await.unwrap();
+        let secrets = Secrets::open(&test.database, &clock, master(7), vec![]).await.unwrap();
         Self { test, clock, secrets }
     }
 
@@ -67,6 +70,30 @@ impl World {
         transaction.commit().await.unwrap();
     }
 
+    /// A project whose webhook's secret is `whsec`.
+    async fn insert_guarded_project(&self) {
+        let sealed = self.secrets.seal("prj_1", "whsec").unwrap();
+        let webhook = json!({"url": "https://guard.example.com", "fail": "closed"});
+        let row = project::ActiveModel {
+            id: Set("prj_1".to_owned()),
+            org_id: Set(ORG.to_owned()),
+            name: Set("app".to_owned()),
+            tags: Set(json!({})),
+            settings: Set(json!({"guardrails": {"webhook": webhook}})),
+            entry_policy: Set(None),
+            webhook_secret_sealed: Set(Some(sealed.sealed)),
+            webhook_secret_wrapped_key: Set(Some(sealed.wrapped_key)),
+            webhook_secret_key_id: Set(Some(sealed.key_id)),
+            webhook_secret_digest: Set(Some(sealed.digest)),
+            version: Set(1),
+            created_at: Set(start()),
+            updated_at: Set(start()),
+        };
+        let transaction = self.database().begin().await.unwrap();
+        row.insert(&transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
     async fn unpublished(&self) -> usize {
         let rows = outbox::Entity::find().all(self.database().read()).await.unwrap();
         rows.iter().filter(|row| row.published_at.is_none()).count()
@@ -89,6 +116,25 @@ async fn a_revision_leaves_a_signed_bundle_whose_secrets_open_for_the_pool_only(
     let pool = policy::seal::open(&wrapping, b"", &world.secrets.pool_key_for("mlx_wk_x").unwrap()).unwrap().try_into().unwrap();
     let sealed = bundle.providers[0].api_key.as_ref().unwrap();
     assert_eq!(policy::seal::open(&pool, b"prv_1", &sealed.0).unwrap(), b"sk-upstream");
+}
+
+#[tokio::test]
+async fn a_webhook_s_secret_reaches_the_pool_also_after_a_rotation_of_the_master_key() {
+    let mut world = World::new().await;
+    world.insert_guarded_project().await;
+    world.publish().await.unwrap();
+    world.secrets = Secrets::open(world.database(), &world.clock, master(8), vec![master(7)]).await.unwrap();
+    let transaction = world.database().begin().await.unwrap();
+    assert_eq!(world.secrets.rewrap_all(&transaction).await.unwrap(), 3);
+    transaction.commit().await.unwrap();
+    world.secrets = Secrets::open(world.database(), &world.clock, master(8), vec![]).await.unwrap();
+    assert_eq!(world.publish().await.unwrap(), 2);
+    let envelope = find_newest_bundle(world.database().read(), ORG).await.unwrap().unwrap();
+    let bundle = envelope.open(&VerifyingKey::from_base64(&world.secrets.verifying_key()).unwrap()).unwrap();
+    let wrapping = policy::seal::derive_pool_wrapping_key("mlx_wk_x");
+    let pool = policy::seal::open(&wrapping, b"", &world.secrets.pool_key_for("mlx_wk_x").unwrap()).unwrap().try_into().unwrap();
+    let webhook = bundle.projects[0].guardrails.as_ref().unwrap().webhook.as_ref().unwrap();
+    assert_eq!(policy::seal::open(&pool, b"prj_1", &webhook.secret.as_ref().unwrap().0).unwrap(), b"whsec");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! The keys of the whole deployment: made once, kept sealed, found again at every start; and the rotation of the master key.
 
 use chrono::{DateTime, Utc};
-use entity::{deployment_key, provider};
+use entity::{deployment_key, project, provider};
 use policy::bundle::SigningKey;
 use policy::seal::KEY_LEN;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -52,6 +52,7 @@ impl Secrets {
             provider::Entity::update(row).exec(connection).await?;
             changed = changed.saturating_add(1);
         }
+        changed = changed.saturating_add(self.rewrap_webhooks(connection).await?);
         let old = deployment_key::Entity::find().filter(deployment_key::Column::SecretKeyId.ne(current)).all(connection).await?;
         for row in old {
             let plain = open_row(&self.master, &self.previous, &row)?;
@@ -60,6 +61,23 @@ impl Secrets {
             row.secret_sealed = Set(sealed.into_bytes());
             row.secret_key_id = Set(current.to_owned());
             deployment_key::Entity::update(row).exec(connection).await?;
+            changed = changed.saturating_add(1);
+        }
+        Ok(changed)
+    }
+
+    /// What questions to webhooks of projects are signed with.
+    async fn rewrap_webhooks(&self, connection: &impl ConnectionTrait) -> Result<u64, SecretsError> {
+        let current = self.master.id();
+        let mut changed = 0_u64;
+        let old = project::Entity::find().filter(project::Column::WebhookSecretKeyId.ne(current)).all(connection).await?;
+        for row in old {
+            let (Some(wrapped), Some(key_id)) = (&row.webhook_secret_wrapped_key, &row.webhook_secret_key_id) else { continue };
+            let wrapped = self.rewrap(&row.id, wrapped, key_id)?;
+            let mut row = row.into_active_model();
+            row.webhook_secret_wrapped_key = Set(Some(wrapped));
+            row.webhook_secret_key_id = Set(Some(current.to_owned()));
+            project::Entity::update(row).exec(connection).await?;
             changed = changed.saturating_add(1);
         }
         Ok(changed)

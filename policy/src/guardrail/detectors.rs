@@ -90,18 +90,19 @@ impl Ready {
                     found.push(Match { range: part.start()..end, kind: self.pattern.kind });
                     from = end.max(whole.start().saturating_add(1));
                 }
-                // What was no number from here may be one from the next character on; numbers are short, so that this stays linear.
-                None if matches!(self.pattern.needs, Needs::Digits) => from = next_character(text, whole.start()),
+                None if matches!(self.pattern.needs, Needs::Digits) => from = next_begin(text, whole.start()),
                 None => from = whole.end(),
             }
         }
     }
 }
 
-/// The offset behind the character at `at`.
-fn next_character(text: &str, at: usize) -> usize {
-    let length = text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
-    at.saturating_add(length)
+/// Where the next number may begin, if none does at `at`: not within the same word, or a long one would be looked at again and again.
+fn next_begin(text: &str, at: usize) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default().char_indices();
+    let first = rest.next().map_or(1, |(_, character)| character.len_utf8());
+    let word = rest.find(|(_, character)| !character.is_alphanumeric() && *character != '_').map(|(length, _)| length);
+    word.map_or(text.len(), |length| at.saturating_add(length.max(first)))
 }
 
 /// What a pattern proposes, with the text around it.

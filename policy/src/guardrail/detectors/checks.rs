@@ -72,7 +72,7 @@ pub(super) fn iban(candidate: &Candidate<'_>) -> Option<usize> {
     let text = candidate.as_str();
     let mut compact = String::with_capacity(34);
     let mut taken = None;
-    for (at, character) in text.char_indices().filter(|(_, character)| *character != ' ') {
+    for (at, character) in text.char_indices().filter(|(_, character)| character.is_ascii_alphanumeric()) {
         compact.push(character);
         let length = at.saturating_add(1);
         if compact.len() >= 15 && candidate.is_apart(length) && compact.parse::<iban::Iban>().is_ok() {
@@ -109,12 +109,11 @@ fn is_issued(text: &str, digits: usize) -> bool {
         .take(4)
         .fold(0, |head, digit| head.saturating_mul(10).saturating_add(digit));
     match head {
-        4000..=4999 => matches!(digits, 16 | 19),
         5100..=5599 | 2221..=2720 => digits == 16,
         3400..=3499 | 3700..=3799 => digits == 15,
-        3000..=3059 | 3600..=3699 | 3800..=3999 => (14..=19).contains(&digits),
-        6011 | 6440..=6599 | 3528..=3589 | 6200..=6299 | 8100..=8199 => (16..=19).contains(&digits),
-        5000..=5099 | 5600..=5899 | 6300..=6399 | 6700..=6799 => (16..=19).contains(&digits),
+        3000..=3059 | 3600..=3699 | 3800..=3999 => matches!(digits, 14 | 16 | 19),
+        4000..=4999 | 6011 | 6440..=6599 | 3528..=3589 | 6200..=6299 | 8100..=8199 => matches!(digits, 16 | 19),
+        5000..=5099 | 5600..=5899 | 6300..=6399 | 6700..=6799 => matches!(digits, 16 | 19),
         _ => false,
     }
 }

@@ -40,6 +40,8 @@ fn personal_data_is_found_where_it_stands() {
         ("4111 1111 1111 1111 12/27 123", "[CARD] 12/27 123"),
         ("4111111111111111,378282246310005,5555-5555-5555-4444", "[CARD],[CARD],[CARD]"),
         ("order 12 4012888888881881", "order 12 [CARD]"),
+        ("3056 930902 5904, 4111\u{a0}1111\u{a0}1111\u{a0}1111", "[CARD], [CARD]"),
+        ("x4111111111111111 4111-1111-1111-1111", "x4111111111111111 [CARD]"),
         ("ssn 078-05-1120", "ssn [NATIONAL_ID]"),
         ("AB 12 34 56 C and AB123456C", "[NATIONAL_ID] and [NATIONAL_ID]"),
         ("12345678Z X1234567L", "[NATIONAL_ID] [NATIONAL_ID]"),
