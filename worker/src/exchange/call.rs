@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use llm::dialect::Dialect;
 use llm::request::{Addressed, Head};
+use llm::stream::Framing;
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Decision, DenialReason, Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
@@ -15,7 +16,7 @@ use super::{Arrival, Context, Failure, dry_run};
 use crate::clock;
 use crate::enforce::rate::Rate;
 use crate::identity::{self, Caller};
-use crate::ingress::headers::{CallerHeaders, key_in_query, presented_key};
+use crate::ingress::headers::{CallerHeaders, framing_in_query, key_in_query, presented_key};
 use crate::ingress::{body, percent_decoded};
 use crate::metering::Booking;
 use crate::relay;
@@ -38,6 +39,8 @@ struct Asked<'r> {
     body: &'r Bytes,
     head: Head<'r>,
     headers: CallerHeaders,
+    /// How the events of a stream are wanted.
+    framing: Framing,
     facts: RequestFacts,
     /// The key's rate and what is left of it.
     rate: Option<(u32, u64)>,
@@ -96,7 +99,11 @@ impl<'c> Exchange<'c> {
         let head = self.dialect.read_head(body, addressed).map_err(crate::ingress::ReadFailure::from)?;
         let (facts, trace) = identity::facts(self.caller, self.arrival.origin(), &head, &headers)?;
         let rate = if headers.dry_run { None } else { self.count()? };
-        Ok((Asked { body, head, headers, facts, rate }, trace))
+        let framing = match self.dialect {
+            Dialect::Gemini => framing_in_query(session.req_header().uri.query()),
+            _ => Framing::Events,
+        };
+        Ok((Asked { body, head, headers, framing, facts, rate }, trace))
     }
 
     /// Counts the request against its key's rate.
@@ -149,6 +156,7 @@ impl<'c> Exchange<'c> {
             head: &asked.head,
             forwarded: &asked.headers.forwarded,
             caller_key: asked.headers.provider_key.as_ref(),
+            framing: asked.framing,
             strict: self.strict(),
             request_id: &self.arrival.request_id,
             created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),

@@ -7,6 +7,7 @@ use llm::dialect::Dialect;
 use llm::dialect::openai_chat::{Adaptation, adapt};
 use llm::request::{Head, OutputField, OutputLimit, Rewrite};
 use llm::splice::Edits;
+use llm::stream::Framing;
 use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::SecretString;
 
@@ -27,6 +28,8 @@ pub(crate) struct Outgoing<'r> {
     pub forwarded: &'r Forwarded,
     /// The caller's own upstream key for this one call.
     pub caller_key: Option<&'r SecretString>,
+    /// How the caller wants the events of a stream.
+    pub framing: Framing,
     /// The project refuses to leave out what a provider can't take.
     pub strict: bool,
     /// Id and time of the request, for replies of our own.
