@@ -5,6 +5,7 @@ mod bad_input;
 mod cascades;
 mod decisions;
 mod drain;
+mod encodings;
 mod ensembles;
 mod fallback;
 mod headers;

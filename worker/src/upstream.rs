@@ -10,6 +10,7 @@ pub(crate) mod azure;
 pub(crate) mod connections;
 mod counted;
 pub(crate) mod destination;
+mod encoding;
 pub(crate) mod outgoing;
 pub(crate) mod reach;
 pub(crate) mod reply;

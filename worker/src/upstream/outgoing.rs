@@ -159,6 +159,7 @@ impl<'r> Outgoing<'r> {
         wire.put_slice(site.authority.as_bytes());
         wire.put_slice(b"\r\nContent-Type: application/json\r\nAccept: ");
         wire.put_slice(if self.head.stream { b"text/event-stream" } else { b"application/json" });
+        wire.put_slice(b"\r\nAccept-Encoding: identity");
         if let Some(key) = self.caller_key.or(key.as_ref())
             && !vendor.write_key(key, &mut wire)
         {
