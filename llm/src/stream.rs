@@ -3,15 +3,26 @@
 //! Promises: bytes are forwarded as they came, as slices of what came; never more than one event is held, and that only up to
 //! a limit. Leaves out: sockets, keep-alives and deadlines, which are the worker's.
 
+mod elements;
 pub mod meter;
 pub mod sse;
 
+pub use elements::Elements;
 pub use meter::{StreamMeter, StreamOutcome, UsageEvents};
 
 use crate::{
     json::{Cursor, Kind, SyntaxError},
     usage::{ReadUsageError, Usage, report::Report},
 };
+
+/// How the events of a stream stand in its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// As server-sent events.
+    Events,
+    /// As the elements of one JSON array.
+    Array,
+}
 
 /// What one event says, as a dialect reads it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

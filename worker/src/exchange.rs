@@ -249,8 +249,6 @@ pub(crate) enum Failure {
     Gone,
     /// Nothing at this path.
     UnknownRoute,
-    /// A surface that is not there yet.
-    NotServed(&'static str),
     /// Another method.
     WrongMethod(&'static str),
     /// `GET /v1/models/{id}` of something that is not there.

@@ -13,6 +13,7 @@ use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 
+use crate::exchange::call::Errand;
 use crate::exchange::{Arrival, Context, Failure, call};
 use crate::ingress::body::check_framing;
 use crate::ingress::endpoint::{Endpoint, dialect_of};
@@ -142,10 +143,14 @@ impl Gateway {
             Endpoint::Root => return admin::root(session, arrival, head_only).await,
             _ if self.operations_only => Failure::UnknownRoute,
             _ if context.is_draining() => Failure::ShuttingDown,
-            Endpoint::Call(dialect, addressed) => return Box::pin(call::serve(context, session, arrival, dialect, addressed)).await,
+            Endpoint::Call(dialect, addressed) => {
+                return Box::pin(call::serve(context, session, arrival, (Errand::Answer, dialect), addressed)).await;
+            }
+            Endpoint::Count(dialect, addressed) => {
+                return Box::pin(call::serve(context, session, arrival, (Errand::Count, dialect), addressed)).await;
+            }
             Endpoint::Models => return models::list(context, session, arrival).await,
             Endpoint::Model(id) => return models::show(context, session, arrival, id).await,
-            Endpoint::NotServed(surface) => Failure::NotServed(surface),
             Endpoint::WrongMethod(takes) => Failure::WrongMethod(takes),
             Endpoint::Unknown => Failure::UnknownRoute,
         };

@@ -74,6 +74,11 @@ impl Health {
         let fresh = Arc::new(OrgHealth { targets: papaya::HashMap::new(), epoch: self.epoch });
         Arc::clone(orgs.get_or_insert(org_id.to_owned(), fresh))
     }
+
+    /// A health that is forgotten with its request: for requests that tell nothing of how well and how fast a target answers others.
+    pub(crate) fn of_nobody(&self) -> Arc<OrgHealth> {
+        Arc::new(OrgHealth { targets: papaya::HashMap::new(), epoch: self.epoch })
+    }
 }
 
 impl Default for Health {

@@ -10,7 +10,7 @@ pub(crate) use decided::pass_decided;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use llm::convert::{self, Dropped, embeddings};
+use llm::convert::{self, Dropped, embeddings, token_count};
 use llm::dialect::Dialect;
 use llm::response::add_member;
 use llm::stream::meter::UsageVerdict;
@@ -133,6 +133,10 @@ fn say_again(flight: &Flight<'_, '_>, back: WayBack, body: Bytes) -> Option<Byte
     let caller = outgoing.head.dialect;
     let id = || caller.reply_id(outgoing.request_id);
     let said = match back {
+        WayBack::Counted(spoken) => {
+            let tokens = token_count::read_token_count(spoken, &body);
+            tokens.and_then(|tokens| token_count::write_token_count(caller, tokens)).ok_or_else(|| "there is no count in it".to_owned())
+        }
         WayBack::Same => return Some(body),
         WayBack::Converted(spoken) => convert::answer(spoken, &body, caller, &outgoing.stamp(&id())).map_err(|error| error.to_string()),
         WayBack::Embeddings(spoken, shape) => {

@@ -88,9 +88,6 @@ impl Refusal {
                 "unknown_route",
                 "there is nothing at this path; OpenAI's surface is at `/v1`, Anthropic's at `/anthropic/v1`, Gemini's at `/gemini/v1beta`",
             ),
-            Failure::NotServed(surface) => {
-                plain(404, "invalid_request_error", "surface_not_served", format!("the {surface} surface is not served by this version"))
-            }
             Failure::WrongMethod(method) => plain(405, "invalid_request_error", "method_not_allowed", format!("this path takes {method}")),
             Failure::UnknownModelId(model) => Self {
                 param: Some("model".to_owned()),

@@ -92,8 +92,9 @@ impl<'r> Walk<'r> {
                     timeout = least(timeout, millis(first.timeout_ms));
                     route = &first.route;
                 }
-                // Whoever walks has seen that nothing is judged; were it otherwise, nothing is sent.
-                Route::Ensemble(_) | Route::Cascade(_) => return None,
+                // Where answers are judged nobody walks, unless only tokens are counted: then who is asked first stands for all.
+                Route::Ensemble(ensemble) => route = &ensemble.members.first()?.route,
+                Route::Cascade(cascade) => route = &cascade.steps.first()?.route,
             }
         }
     }

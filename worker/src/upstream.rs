@@ -8,7 +8,9 @@
 pub(crate) mod address;
 pub(crate) mod azure;
 pub(crate) mod connections;
+mod counted;
 pub(crate) mod destination;
+mod encoding;
 pub(crate) mod idle;
 pub(crate) mod outgoing;
 pub(crate) mod reach;
@@ -105,6 +107,8 @@ pub(crate) async fn send(
     let target = way.admission.target();
     let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
     let line = match policy.reach(target.provider) {
+        Some(Reach::Network(line)) if outgoing.counts && !line.vendor.counts() => return Ok(counted::answer(way.admission, outgoing).await),
+        Some(Reach::Simulated) if outgoing.counts => return Ok(counted::answer(way.admission, outgoing).await),
         Some(Reach::Network(line)) => line,
         Some(Reach::Simulated) => return Ok(simulated::answer(way.admission, outgoing).await),
         Some(Reach::Unusable(problem)) => return Err(unusable(problem)),

@@ -116,7 +116,7 @@ impl Writer {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaWriter::new(stamp, include_usage))),
             Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaWriter::new(stamp))),
             Dialect::AnthropicMessages => Some(Self::AnthropicMessages(anthropic_messages::DeltaWriter::new(stamp, None))),
-            Dialect::Gemini => Some(Self::Gemini(gemini::DeltaWriter::new(stamp, gemini::Framing::Events))),
+            Dialect::Gemini => Some(Self::Gemini(gemini::DeltaWriter::new(stamp))),
             Dialect::OpenAiEmbeddings | Dialect::BedrockConverse => None,
         }
     }

@@ -24,7 +24,7 @@ mod usage;
 mod write;
 
 pub(crate) use answer::{read_answer, write_answer};
-pub(crate) use conversation::{read_conversation, write_conversation};
+pub(crate) use conversation::{read_conversation, write_conversation, write_counted};
 pub(crate) use deltas::{DeltaReader, DeltaWriter};
 pub(super) use error::{write_error, write_error_event};
 pub(super) use event::read_event;

@@ -23,8 +23,8 @@ mod usage;
 mod write;
 
 pub(crate) use answer::{read_answer, read_error, write_answer};
-pub(crate) use conversation::{read_conversation, read_counted, write_conversation};
-pub(crate) use deltas::{DeltaReader, DeltaWriter, Framing};
+pub(crate) use conversation::{counted_part, read_conversation, write_conversation};
+pub(crate) use deltas::{DeltaReader, DeltaWriter};
 pub(super) use embedding::{read_embedding_request, write_embeddings};
 pub(super) use error::{write_error, write_error_event};
 pub(super) use event::read_event;

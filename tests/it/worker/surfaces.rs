@@ -106,6 +106,35 @@ async fn every_surface_is_served_by_every_kind_of_provider() {
     assert_eq!(surfaces.len(), SURFACES.len(), "{surfaces:?}");
 }
 
+/// Without `alt=sse` Gemini's stream is one array, passed through, said again and replayed alike; what stops it is its last element.
+#[tokio::test]
+async fn gemini_streams_one_array_to_who_does_not_ask_for_events() {
+    let (fleet, key) = looped().await;
+    let contents = json!([{"role": "user", "parts": [{"text": "What is a budget?"}]}]);
+    let body = json!({"contents": contents, "generationConfig": {"maxOutputTokens": 8}}).to_string();
+    let ask = |model: &str| {
+        let request = Request::new("POST", &format!("/v1beta/models/{model}:streamGenerateContent")).header("x-goog-api-key", &key);
+        request.header("Content-Type", "application/json").body(body.clone())
+    };
+    for model in ["here/sim", "gemini/here/sim", "messages/here/sim", "chat/here/sim"] {
+        let reply = ask(model).send(fleet.worker().address()).await;
+        assert_eq!((reply.status(), reply.header("content-type")), (200, Some("application/json")), "{model}: {}", reply.text());
+        let array = reply.json();
+        let elements = array.as_array().expect("an array");
+        let text: String = elements.iter().filter_map(|element| element.pointer("/candidates/0/content/parts/0/text")?.as_str()).collect();
+        assert!(elements.len() > 1 && text.starts_with(GREETING), "{model}: {array}");
+        let last = elements.last().expect("an element");
+        assert_eq!(last.pointer("/candidates/0/finishReason"), Some(&json!("MAX_TOKENS")), "{model}: {array}");
+        assert!(last["usageMetadata"]["candidatesTokenCount"].is_u64(), "{model}: {array}");
+    }
+    for model in ["here/cut", "chat/here/cut"] {
+        let reply = ask(model).send(fleet.worker().address()).await;
+        let array = reply.json();
+        let last = array.as_array().and_then(|elements| elements.last()).expect("an element");
+        assert!(reply.status() == 200 && last["error"]["message"].is_string(), "{model}: {array}");
+    }
+}
+
 /// What the target can't take is named, or refused where the project says so.
 #[tokio::test]
 async fn fields_that_a_provider_has_no_place_for_are_named_in_a_header() {

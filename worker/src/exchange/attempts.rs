@@ -103,7 +103,7 @@ impl<'p> Flight<'_, 'p> {
     /// Tries one target after the other until one answers.
     pub(crate) async fn run(&mut self, started: Instant) -> Result<Answered<'p>, Failure> {
         let limit = started.checked_add(self.context.exchange_limit());
-        if self.permit.route().is_judged() {
+        if self.permit.route().is_judged() && !self.outgoing.counts {
             return Box::pin(council::run(self, limit)).await.map(Answered::Decided);
         }
         let walked = match self.walk(limit, true).await {
@@ -240,7 +240,9 @@ impl<'p> Flight<'_, 'p> {
     }
 
     /// Ends the current attempt: the admission is settled or released, event and trace say how it went.
-    pub(crate) fn end(&mut self, end: AttemptEnd) {
+    pub(crate) fn end(&mut self, mut end: AttemptEnd) {
+        // Counting is free, wherever it is done.
+        end.consumed = end.consumed.filter(|_| !self.outgoing.counts);
         let Some(Current { admission, name, .. }) = self.current.take() else { return };
         let outcome = match (end.outcome, end.status) {
             ("status", 429) => "429",

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use llm::convert::token_count;
 use llm::dialect::Dialect;
 use llm::request::{Addressed, Head};
+use llm::stream::Framing;
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Decision, DenialReason, Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
@@ -16,13 +18,22 @@ use crate::clock;
 use crate::enforce::rate::Rate;
 use crate::guard::guard;
 use crate::identity::{self, Caller};
-use crate::ingress::headers::{CallerHeaders, key_in_query, presented_key};
-use crate::ingress::{body, percent_decoded};
+use crate::ingress::headers::{CallerHeaders, framing_in_query, key_in_query, presented_key};
+use crate::ingress::{ReadFailure, body, percent_decoded};
 use crate::metering::Booking;
 use crate::relay;
 use crate::respond::Refusal;
 use crate::respond::head::{Sent, refuse};
 use crate::upstream::Outgoing;
+
+/// What is wanted of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Its answer.
+    Answer,
+    /// How many tokens the request has for it. Governed like an answer, and free.
+    Count,
+}
 
 /// Who calls, what arrived and what all exchanges share.
 #[derive(Clone, Copy)]
@@ -32,6 +43,7 @@ pub(crate) struct Exchange<'c> {
     pub arrival: &'c Arrival,
     /// The caller's.
     pub dialect: Dialect,
+    pub errand: Errand,
 }
 
 /// A request that was read.
@@ -39,6 +51,8 @@ struct Asked<'r> {
     body: &'r Bytes,
     head: Head<'r>,
     headers: CallerHeaders,
+    /// How the events of a stream are wanted.
+    framing: Framing,
     facts: RequestFacts,
     /// The key's rate and what is left of it.
     rate: Option<(u32, u64)>,
@@ -49,7 +63,7 @@ pub(crate) async fn serve(
     context: &Context,
     session: &mut ServerSession,
     arrival: &Arrival,
-    dialect: Dialect,
+    (errand, dialect): (Errand, Dialect),
     addressed: Option<Addressed<'_>>,
 ) -> Sent {
     // The slash of `provider/model` is inside of one segment for Gemini's clients, who escape it.
@@ -66,12 +80,12 @@ pub(crate) async fn serve(
             return refuse(session, &arrival.request_id, &refusal).await;
         }
     };
-    let exchange = Exchange { context, caller: &caller, arrival, dialect };
+    let exchange = Exchange { context, caller: &caller, arrival, dialect, errand };
     let mut booking = Booking::begin(context, &caller, arrival, identity::surface(dialect));
     booking.continue_trace(&session.req_header().headers);
-    let body = match body::read(session, &context.limits).await {
+    let body = match exchange.read_body(session).await {
         Ok(body) => body,
-        Err(failure) => return exchange.refuse(session, booking, Failure::Read(failure), Trace::default()).await,
+        Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
     };
     let redacted;
     let (mut asked, mut trace) = match exchange.read(session, &body, addressed) {
@@ -108,12 +122,27 @@ pub(crate) async fn serve(
 }
 
 impl<'c> Exchange<'c> {
+    async fn read_body(&self, session: &mut ServerSession) -> Result<Bytes, Failure> {
+        let body = body::read(session, &self.context.limits).await?;
+        match self.errand {
+            Errand::Answer => Ok(body),
+            Errand::Count => Ok(token_count::counted_part(self.dialect, &body).map_err(ReadFailure::from)?),
+        }
+    }
+
     fn read<'r>(&self, session: &ServerSession, body: &'r Bytes, addressed: Option<Addressed<'r>>) -> Result<(Asked<'r>, Trace), Failure> {
         let headers = CallerHeaders::read(&session.req_header().headers)?;
-        let head = self.dialect.read_head(body, addressed).map_err(crate::ingress::ReadFailure::from)?;
-        let (facts, trace) = identity::facts(self.caller, self.arrival.origin(), &head, &headers)?;
+        let head = self.dialect.read_head(body, addressed).map_err(ReadFailure::from)?;
+        let (mut facts, trace) = identity::facts(self.caller, self.arrival.origin(), &head, &headers)?;
+        if self.errand == Errand::Count {
+            facts = counted(facts);
+        }
         let rate = if headers.dry_run { None } else { self.count()? };
-        Ok((Asked { body, head, headers, facts, rate }, trace))
+        let framing = match self.dialect {
+            Dialect::Gemini => framing_in_query(session.req_header().uri.query()),
+            _ => Framing::Events,
+        };
+        Ok((Asked { body, head, headers, framing, facts, rate }, trace))
     }
 
     /// Goes on with another body, in which something was replaced: places and lengths are other ones, what the caller said of itself is not.
@@ -166,7 +195,10 @@ impl<'c> Exchange<'c> {
     }
 
     async fn fly(&self, session: &mut ServerSession, booking: Booking<'c>, asked: &Asked<'_>, permit: &Permit, trace: Trace) -> Sent {
-        let health = self.context.health.of_org(self.org_id());
+        let health = match self.errand {
+            Errand::Answer => self.context.health.of_org(self.org_id()),
+            Errand::Count => self.context.health.of_nobody(),
+        };
         if let Some(key) = &asked.headers.provider_key {
             tracing::info!(request.id = %self.arrival.request_id, provider_key.fingerprint = %fingerprint(key), "the caller brought its own provider key");
         }
@@ -175,6 +207,8 @@ impl<'c> Exchange<'c> {
             head: &asked.head,
             forwarded: &asked.headers.forwarded,
             caller_key: asked.headers.provider_key.as_ref(),
+            framing: asked.framing,
+            counts: self.errand == Errand::Count,
             strict: self.strict(),
             request_id: &self.arrival.request_id,
             created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),
@@ -239,6 +273,12 @@ impl<'c> Exchange<'c> {
     fn org_id(&self) -> &str {
         &self.caller.policy.engine.bundle().org.id
     }
+}
+
+/// What rules and budgets may know of a request whose tokens are counted: nothing is generated. One token is held and given back, so that
+/// a budget that has nothing left says no here too.
+fn counted(facts: RequestFacts) -> RequestFacts {
+    RequestFacts { stream: false, input_tokens_bound: 1, kept_input: None, provider_tool: None, max_output_tokens: Some(0), ..facts }
 }
 
 /// Enough of a key to recognise it by, not enough to use it: its last four characters, where it is long enough to spare them.

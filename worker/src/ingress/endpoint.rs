@@ -9,6 +9,8 @@ use llm::request::Addressed;
 pub(crate) enum Endpoint<'a> {
     /// A model is asked, in this dialect; model and method stand in the path where the dialect says them there.
     Call(Dialect, Option<Addressed<'a>>),
+    /// The tokens of such a request are counted.
+    Count(Dialect, Option<Addressed<'a>>),
     /// `GET /v1/models`
     Models,
     /// `GET /v1/models/{id}`
@@ -21,8 +23,6 @@ pub(crate) enum Endpoint<'a> {
     Metrics,
     /// `HEAD /` or `GET /`: somebody asks whether anything is here.
     Root,
-    /// A surface that this version does not serve.
-    NotServed(&'static str),
     /// A known path with a method it does not take; the method it does take.
     WrongMethod(&'static str),
     /// Nothing we know.
@@ -45,7 +45,7 @@ impl<'a> Endpoint<'a> {
                 Some(id) if !id.is_empty() => (Method::GET, Self::Model(id)),
                 _ => match Self::of_others(path) {
                     Some(call) => (Method::POST, call),
-                    None => return later(path).map_or(Self::Unknown, Self::NotServed),
+                    None => return Self::Unknown,
                 },
             },
         };
@@ -57,25 +57,29 @@ impl<'a> Endpoint<'a> {
 
     /// Anthropic's and Gemini's.
     fn of_others(path: &'a str) -> Option<Self> {
-        if below(path, "/anthropic", "/v1/") == "/v1/messages" {
-            return Some(Self::Call(Dialect::AnthropicMessages, None));
+        match below(path, "/anthropic", "/v1/") {
+            "/v1/messages" => return Some(Self::Call(Dialect::AnthropicMessages, None)),
+            "/v1/messages/count_tokens" => return Some(Self::Count(Dialect::AnthropicMessages, None)),
+            _ => {}
         }
         let (model, method) = below(path, "/gemini", "/v1beta/").strip_prefix("/v1beta/models/")?.rsplit_once(':')?;
-        let stream = match method {
-            "generateContent" | "embedContent" | "batchEmbedContents" => false,
-            "streamGenerateContent" => true,
-            _ => return None,
-        };
-        (!model.is_empty()).then_some(Self::Call(Dialect::Gemini, Some(Addressed { model, stream })))
+        let addressed = |stream| (!model.is_empty()).then_some(Addressed { model, stream });
+        match method {
+            "generateContent" | "embedContent" | "batchEmbedContents" => Some(Self::Call(Dialect::Gemini, Some(addressed(false)?))),
+            "streamGenerateContent" => Some(Self::Call(Dialect::Gemini, Some(addressed(true)?))),
+            "countTokens" => Some(Self::Count(Dialect::Gemini, Some(addressed(false)?))),
+            _ => None,
+        }
     }
 
     /// The surface's name for metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Call(dialect, _) => dialect.name(),
+            Self::Count(..) => "count_tokens",
             Self::Models | Self::Model(_) => "models",
             Self::Healthz | Self::Readyz | Self::Metrics | Self::Root => "operations",
-            Self::NotServed(_) | Self::WrongMethod(_) | Self::Unknown => "none",
+            Self::WrongMethod(_) | Self::Unknown => "none",
         }
     }
 }
@@ -95,14 +99,6 @@ pub(crate) fn dialect_of(path: &str) -> Dialect {
 /// The path without the name of its surface, where that stands before what is the surface's own.
 fn below<'p>(path: &'p str, surface: &str, own: &str) -> &'p str {
     path.strip_prefix(surface).filter(|rest| rest.starts_with(own)).unwrap_or(path)
-}
-
-/// The surfaces of the contract that are not served yet, so that the answer can say so.
-fn later(path: &str) -> Option<&'static str> {
-    if below(path, "/anthropic", "/v1/") == "/v1/messages/count_tokens" {
-        return Some("Anthropic count_tokens");
-    }
-    below(path, "/gemini", "/v1beta/").ends_with(":countTokens").then_some("Gemini countTokens")
 }
 
 #[cfg(test)]
@@ -128,8 +124,12 @@ mod tests {
             (Method::GET, "/v1/models", Endpoint::Models),
             (Method::GET, "/openai/v1/models/openai/gpt-4o", Endpoint::Model("openai/gpt-4o")),
             (Method::GET, "/v1/models/", Endpoint::Unknown),
-            (Method::POST, "/v1/messages/count_tokens", Endpoint::NotServed("Anthropic count_tokens")),
-            (Method::POST, "/v1beta/models/gemini-2:countTokens", Endpoint::NotServed("Gemini countTokens")),
+            (Method::POST, "/v1/messages/count_tokens", Endpoint::Count(Dialect::AnthropicMessages, None)),
+            (
+                Method::POST,
+                "/v1beta/models/gemini-2:countTokens",
+                Endpoint::Count(Dialect::Gemini, Some(Addressed { model: "gemini-2", stream: false })),
+            ),
             (Method::GET, "/healthz", Endpoint::Healthz),
             (Method::HEAD, "/readyz", Endpoint::Readyz),
             (Method::HEAD, "/", Endpoint::Root),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use llm::dialect::Dialect;
+use llm::stream::Framing;
 use secrecy::SecretString;
 
 use super::{ReadFailure, percent_decoded};
@@ -100,6 +101,12 @@ fn forward(lines: &mut Vec<u8>, name: &str, value: &HeaderValue) {
 /// The key a caller presents in the path of Gemini's surface, as its oldest clients do: `?key=`.
 pub(crate) fn key_in_query(query: &str) -> Option<&[u8]> {
     query.split('&').find_map(|pair| pair.strip_prefix("key=")).filter(|key| !key.is_empty()).map(str::as_bytes)
+}
+
+/// How Gemini's streams are framed: as events where `alt=sse` (or `$alt=sse`) asks for them, else as one array.
+pub(crate) fn framing_in_query(query: Option<&str>) -> Framing {
+    let events = query.unwrap_or_default().split('&').any(|pair| matches!(pair, "alt=sse" | "$alt=sse" | "%24alt=sse"));
+    if events { Framing::Events } else { Framing::Array }
 }
 
 /// The key a caller presents: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`, in this order.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use llm::convert::{self, ConvertError};
+use llm::stream::{Elements, Framing};
 use pingora_core::protocols::http::ServerSession;
 
 use super::{describe, json, say_again, send_said};
@@ -25,6 +26,7 @@ pub(crate) async fn pass_decided(
     flight.booking.served_by(whole.target);
     let said = said(&flight, &whole);
     let (content_type, with_trace) = match outgoing.head.stream {
+        true if outgoing.framing == Framing::Array => (json(), false),
         true => (HeaderValue::from_static("text/event-stream"), false),
         false => (json(), outgoing.head.extensions.trace),
     };
@@ -53,5 +55,13 @@ fn write(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Result<Bytes, ConvertErr
         true => convert::replay(&answer, caller, &stamp, outgoing.head.include_usage),
         false => convert::write(&answer, caller, &stamp),
     };
-    written.map(Bytes::from)
+    match (outgoing.head.stream, outgoing.framing) {
+        (true, Framing::Array) => {
+            let mut elements = Elements::default();
+            let mut array = elements.push(&written?);
+            array.extend(elements.finish());
+            Ok(Bytes::from(array))
+        }
+        _ => written.map(Bytes::from),
+    }
 }

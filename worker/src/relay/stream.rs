@@ -3,6 +3,8 @@
 //! One timer a stream: it fires every [`QUIET`] at most, sends a comment when nothing went out since (so that nothing in between takes the
 //! stream for dead) and notices a provider that has been silent for too long. Where the caller asked for usage or for the trace, an event
 //! of ours with the final cost goes out before `[DONE]`.
+//!
+//! A caller who wants the events as one array gets each as an element, in the last step before the socket: all before it deals in events.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +13,11 @@ use http::HeaderValue;
 use llm::convert::StreamConverter;
 use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, StreamOutcome, UsageEvents};
+use llm::stream::{Elements, Framing};
 use memchr::memmem;
 use pingora_core::protocols::http::ServerSession;
 
-use super::{caller_gone, write};
+use super::{caller_gone, json, write};
 use crate::clock;
 use crate::exchange::Failure;
 use crate::exchange::attempts::Flight;
@@ -49,6 +52,8 @@ struct Passage<'s, 'f, 'c, 'p> {
     outcome: Option<StreamOutcome>,
     /// Says the stream again in the caller's dialect.
     converter: Option<StreamConverter>,
+    /// Says the events as elements, where the caller wants an array.
+    elements: Option<Elements>,
     forward: Vec<Bytes>,
     /// The provider's own bytes, where they are said again.
     unsaid: Vec<Bytes>,
@@ -60,7 +65,11 @@ struct Passage<'s, 'f, 'c, 'p> {
 /// Passes a stream on.
 pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, first: Bytes) -> Sent {
     let Reply { status, spoken, back, content_type, mut body, .. } = reply;
-    let content_type = content_type.unwrap_or(HeaderValue::from_static("text/event-stream"));
+    let elements = (flight.outgoing.framing == Framing::Array).then(Elements::default);
+    let content_type = match elements {
+        Some(_) => json(),
+        None => content_type.unwrap_or(HeaderValue::from_static("text/event-stream")),
+    };
     let converter = converter(&flight, back);
     flight.booking.first_byte();
     let usage_events = if flight.outgoing.head.include_usage { UsageEvents::Forward } else { UsageEvents::Withhold };
@@ -71,6 +80,7 @@ pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSe
         meter: Some(StreamMeter::new(spoken, usage_events)),
         outcome: None,
         converter,
+        elements,
         forward: Vec::with_capacity(8),
         unsaid: Vec::new(),
         between_events: true,
@@ -78,6 +88,7 @@ pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSe
     };
     let ending = if sent.is_ok() { passage.run(&mut body, first).await } else { Ending::Gone };
     let failed = passage.finish(ending, status).await;
+    passage.close_array(ending).await;
     match ending {
         Ending::Complete => body.finish().await,
         // Dropping the connection is what cancels the provider's work.
@@ -186,7 +197,14 @@ impl Passage<'_, '_, '_, '_> {
         if let Some(ours) = ours {
             bytes = before_done(&bytes, &ours);
         }
-        self.between_events = bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n");
+        match &mut self.elements {
+            // Elements go out whole.
+            Some(elements) => bytes = Bytes::from(elements.push(&bytes)),
+            None => self.between_events = bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n"),
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.wrote = clock::instant();
         write(self.session, bytes).await
     }
@@ -249,13 +267,18 @@ impl Passage<'_, '_, '_, '_> {
             Ending::Stalled => Failure::Deadline,
         };
         let refusal = Refusal::of(&failure, clock::now()).said_in(self.flight.outgoing.head.dialect);
+        if let Some(elements) = &mut self.elements {
+            elements.forget();
+        }
         let event = match &mut self.converter {
             Some(converter) => {
                 let mut said = Vec::new();
                 converter.fail(refusal.kind(), refusal.message(), &mut said);
                 Bytes::from(said)
             }
-            None if outcome.mid_event || !self.between_events => join(&[Bytes::from_static(b"\n\n"), refusal.event(outcome.events)]),
+            None if self.elements.is_none() && (outcome.mid_event || !self.between_events) => {
+                join(&[Bytes::from_static(b"\n\n"), refusal.event(outcome.events)])
+            }
             None => refusal.event(outcome.events),
         };
         self.write_last(event).await;
@@ -278,7 +301,21 @@ impl Passage<'_, '_, '_, '_> {
     }
 
     /// A write whose failure changes nothing any more.
-    async fn write_last(&mut self, bytes: Bytes) {
+    async fn write_last(&mut self, mut bytes: Bytes) {
+        if let Some(elements) = &mut self.elements {
+            bytes = Bytes::from(elements.push(&bytes));
+        }
+        self.write_out(bytes).await;
+    }
+
+    /// An array ends with its bracket, whatever is in it.
+    async fn close_array(&mut self, ending: Ending) {
+        if let Some(mut elements) = self.elements.take().filter(|_| ending != Ending::Gone) {
+            self.write_out(Bytes::from(elements.finish())).await;
+        }
+    }
+
+    async fn write_out(&mut self, bytes: Bytes) {
         if write(self.session, bytes).await.is_err() {
             tracing::debug!("the caller left before the end of its stream");
         }

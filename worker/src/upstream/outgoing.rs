@@ -2,11 +2,12 @@
 //! the caller's dialect, and said again in the provider's where it does not.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use llm::convert::{self, Ask, Dropped, Stamp, embeddings};
+use llm::convert::{self, Ask, Dropped, Stamp, embeddings, token_count};
 use llm::dialect::Dialect;
 use llm::dialect::openai_chat::{Adaptation, adapt};
 use llm::request::{Head, OutputField, OutputLimit, Rewrite};
 use llm::splice::Edits;
+use llm::stream::Framing;
 use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::SecretString;
 
@@ -27,6 +28,10 @@ pub(crate) struct Outgoing<'r> {
     pub forwarded: &'r Forwarded,
     /// The caller's own upstream key for this one call.
     pub caller_key: Option<&'r SecretString>,
+    /// How the caller wants the events of a stream.
+    pub framing: Framing,
+    /// Its tokens are counted, and nothing else is done.
+    pub counts: bool,
     /// The project refuses to leave out what a provider can't take.
     pub strict: bool,
     /// Id and time of the request, for replies of our own.
@@ -52,6 +57,8 @@ pub(crate) enum WayBack {
     Converted(Dialect),
     /// Embeddings, in this shape.
     Embeddings(Dialect, embeddings::Shape),
+    /// A count of tokens.
+    Counted(Dialect),
 }
 
 /// A body in the provider's dialect.
@@ -73,6 +80,9 @@ impl<'r> Outgoing<'r> {
     pub(super) fn prepare(&self, vendor: &Vendor, admission: &Admission<'_>) -> Result<Prepared<'r>, SendError> {
         let target = admission.target();
         let unusable = || SendError::Unusable { provider: target.provider_name.to_string(), problem: "it makes no embeddings" };
+        if self.counts {
+            return self.prepare_count(vendor, &target.model);
+        }
         let (head, model) = (self.head, &*target.model);
         let spoken = vendor.speaks(head.dialect, head.embeds).ok_or_else(unusable)?;
         let output_limit = admission.output_limit();
@@ -107,6 +117,21 @@ impl<'r> Outgoing<'r> {
         Ok(Prepared { body, spoken, back, dropped, call })
     }
 
+    /// Says the request as a provider of `vendor` counts it.
+    fn prepare_count(&self, vendor: &Vendor, model: &str) -> Result<Prepared<'r>, SendError> {
+        let caller = self.head.dialect;
+        let spoken = vendor.speaks(caller, false).unwrap_or(caller);
+        let (body, back, dropped) = if spoken == caller {
+            let rewrite = Rewrite { model: Some(model), ..Rewrite::default() };
+            (self.head.layout.upstream_body(self.body, &rewrite), WayBack::Same, Dropped::default())
+        } else {
+            let (body, dropped) = token_count::request(caller, self.body, spoken, model).map_err(SendError::Inexpressible)?;
+            (Bytes::from(body), WayBack::Counted(spoken), dropped)
+        };
+        let body = if spoken == Dialect::Gemini { token_count::wrapped_for_gemini(body, model) } else { body };
+        Ok(Prepared { body: Body::Written(body), spoken, back, dropped, call: Call::Count })
+    }
+
     /// How the caller shall see an answer that is said again.
     pub(crate) fn stamp<'s>(&'s self, id: &'s str) -> Stamp<'s> {
         Stamp { id, created: self.created, model: &self.head.model }
@@ -134,6 +159,7 @@ impl<'r> Outgoing<'r> {
         wire.put_slice(site.authority.as_bytes());
         wire.put_slice(b"\r\nContent-Type: application/json\r\nAccept: ");
         wire.put_slice(if self.head.stream { b"text/event-stream" } else { b"application/json" });
+        wire.put_slice(b"\r\nAccept-Encoding: identity");
         if let Some(key) = self.caller_key.or(key.as_ref())
             && !vendor.write_key(key, &mut wire)
         {

@@ -11,6 +11,7 @@ use pingora_core::protocols::http::v1::client::HttpSession;
 use smallvec::SmallVec;
 
 use super::WayBack;
+use super::encoding::Decoder;
 use super::idle::Idle;
 use super::simulated::Simulation;
 
@@ -47,12 +48,37 @@ pub(crate) struct ProviderBody {
     session: HttpSession,
     destination: u64,
     idle: Arc<Idle>,
+    /// Where the provider compresses without being asked to.
+    decoder: Option<Box<Decoder>>,
 }
 
 impl ProviderBody {
     pub(super) fn new(session: HttpSession, destination: u64, idle: Arc<Idle>) -> Self {
-        Self { session, destination, idle }
+        let coding = session.resp_header().and_then(|head| head.headers.get(header::CONTENT_ENCODING));
+        let decoder = coding.and_then(Decoder::of).map(Box::new);
+        Self { session, destination, idle, decoder }
     }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ReplyCut> {
+        loop {
+            let piece = self.session.read_body_bytes().await.map_err(|error| cut(&error))?;
+            let Some(decoder) = &mut self.decoder else { return Ok(piece) };
+            let Some(piece) = piece else {
+                let rest = decoder.finish().map_err(|error| cut(&error))?;
+                self.decoder = None;
+                return Ok(Some(rest).filter(|rest| !rest.is_empty()));
+            };
+            let decoded = decoder.push(&piece).map_err(|error| cut(&error))?;
+            if !decoded.is_empty() {
+                return Ok(Some(decoded));
+            }
+        }
+    }
+}
+
+fn cut(error: &dyn std::error::Error) -> ReplyCut {
+    tracing::debug!(%error, "a provider's answer broke off");
+    ReplyCut
 }
 
 impl Reply {
@@ -76,7 +102,7 @@ impl Reply {
 /// What of a provider's head is the caller's business. Its limits are those of our account, and only matter when one was hit.
 fn passes(name: &HeaderName, status: u16) -> bool {
     match name.as_str() {
-        "content-encoding" | "openai-processing-ms" | "openai-version" | "openai-model" | "x-request-id" => true,
+        "openai-processing-ms" | "openai-version" | "openai-model" | "x-request-id" => true,
         "retry-after" | "retry-after-ms" => status >= 400,
         other => status == 429 && other.starts_with("x-ratelimit-"),
     }
@@ -86,10 +112,7 @@ impl ReplyBody {
     /// The next piece; `None` at the end. May be dropped while it waits and asked again.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ReplyCut> {
         match self {
-            Self::Provider(body) => body.session.read_body_bytes().await.map_err(|error| {
-                tracing::debug!(%error, "a provider's answer broke off");
-                ReplyCut
-            }),
+            Self::Provider(body) => body.next().await,
             Self::Simulated(simulation) => simulation.next().await,
         }
     }
@@ -102,7 +125,7 @@ impl ReplyBody {
     /// Gives the connection back, if the body was read to its end.
     pub(crate) async fn finish(self) {
         if let Self::Provider(body) = self {
-            let ProviderBody { mut session, destination, idle } = *body;
+            let ProviderBody { mut session, destination, idle, .. } = *body;
             session.respect_keepalive();
             if let Some(stream) = session.reuse().await {
                 idle.put(destination, stream);

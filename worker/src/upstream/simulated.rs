@@ -33,9 +33,9 @@ const PIECE: usize = 4;
 
 /// A body made here.
 pub(crate) struct Simulation {
-    pieces: VecDeque<Bytes>,
-    pause: Duration,
-    cut: bool,
+    pub(super) pieces: VecDeque<Bytes>,
+    pub(super) pause: Duration,
+    pub(super) cut: bool,
 }
 
 impl Simulation {

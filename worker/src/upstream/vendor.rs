@@ -62,12 +62,18 @@ impl Vendor {
         }
     }
 
+    /// Whether it counts tokens itself.
+    pub(crate) fn counts(&self) -> bool {
+        matches!(self, Self::Anthropic | Self::Google)
+    }
+
     /// Writes the path below the provider's base; `call` is what is asked for, where the path says it.
     pub(crate) fn write_path(&self, dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
         let fixed: &str = match dialect {
             Dialect::OpenAiChat | Dialect::BedrockConverse => "/chat/completions",
             Dialect::OpenAiResponses => "/responses",
             Dialect::OpenAiEmbeddings => "/embeddings",
+            Dialect::AnthropicMessages if call == Call::Count => "/v1/messages/count_tokens",
             Dialect::AnthropicMessages => "/v1/messages",
             Dialect::Gemini => {
                 wire.put_slice(b"/v1beta/models/");
@@ -77,6 +83,7 @@ impl Vendor {
                     Call::Streamed => ":streamGenerateContent?alt=sse",
                     Call::Embedding => ":embedContent",
                     Call::Embeddings => ":batchEmbedContents",
+                    Call::Count => ":countTokens",
                 }
             }
         };
@@ -125,6 +132,8 @@ pub(crate) enum Call {
     Embedding,
     /// Embeddings, in a list.
     Embeddings,
+    /// A count of tokens.
+    Count,
 }
 
 /// What stays as it is in a model's name; anything else can't lead to another path, or to another request.
@@ -168,6 +177,7 @@ mod tests {
         assert_eq!(path(&Vendor::Anthropic, Dialect::AnthropicMessages, Call::Whole), "/v1/messages");
         assert_eq!(path(&Vendor::Google, Dialect::Gemini, Call::Streamed), "/v1beta/models/m-1:streamGenerateContent?alt=sse");
         assert_eq!(path(&Vendor::Google, Dialect::Gemini, Call::Embeddings), "/v1beta/models/m-1:batchEmbedContents");
+        assert_eq!(path(&Vendor::Anthropic, Dialect::AnthropicMessages, Call::Count), "/v1/messages/count_tokens");
     }
 
     #[test]

@@ -13,4 +13,4 @@ pub(in crate::dialect) mod tools;
 mod write;
 
 pub(crate) use read::read_conversation;
-pub(crate) use write::write_conversation;
+pub(crate) use write::{write_conversation, write_counted};

@@ -7,5 +7,5 @@ mod read;
 mod tests;
 mod write;
 
-pub(crate) use read::{read_conversation, read_counted};
+pub(crate) use read::{counted_part, read_conversation};
 pub(crate) use write::write_conversation;

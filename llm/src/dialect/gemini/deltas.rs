@@ -11,4 +11,4 @@ mod tests;
 mod write;
 
 pub(crate) use read::DeltaReader;
-pub(crate) use write::{DeltaWriter, Framing};
+pub(crate) use write::DeltaWriter;

@@ -45,6 +45,14 @@ pub(crate) fn write_conversation(conversation: &Conversation<'_>, model: &str, d
     to_json(&body)
 }
 
+/// Writes the request to count what `model` would be told.
+pub(crate) fn write_counted(conversation: &Conversation<'_>, model: &str, dropped: &mut Dropped) -> Vec<u8> {
+    let messages = Messages::of(conversation, dropped);
+    let limit = conversation.output_limit.unwrap_or(LIMIT_OF_ALL);
+    let plan = ThinkingPlan::of(conversation, Generation::of(model), limit, messages.are_unled(), dropped);
+    to_json(&counted(conversation, model, messages, plan, dropped))
+}
+
 /// What counts as input: everything but how the answer is drawn and sent.
 fn counted<'a>(
     conversation: &'a Conversation<'_>,

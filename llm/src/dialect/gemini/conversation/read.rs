@@ -42,14 +42,14 @@ pub(crate) fn read_conversation(body: &[u8]) -> Result<Conversation<'_>, ReadReq
     Ok(conversation)
 }
 
-/// Reads what tokens are to be counted of (`countTokens`): contents alone, or a whole request with its instructions and tools.
-pub(crate) fn read_counted(body: &[u8]) -> Result<Conversation<'_>, ReadRequestError> {
+/// The request that stands within one to count (`countTokens`), with its instructions and tools; `None` where there are contents alone.
+pub(crate) fn counted_part(body: &[u8]) -> Result<Option<&[u8]>, ReadRequestError> {
     let mut fields = Fields::read_body(body)?;
-    let Some(request) = fields.take("generateContentRequest")? else { return read_conversation(body) };
+    let Some(request) = fields.take("generateContentRequest")? else { return Ok(None) };
     if fields.take("contents")?.is_some() {
         return Err(fields.wrong("contents", "left out where `generateContentRequest` is given"));
     }
-    read_conversation(request.get().as_bytes())
+    Ok(Some(request.get().as_bytes()))
 }
 
 /// `function` is how older clients give results.

@@ -232,11 +232,11 @@ fn what_is_unknown_is_kept_by_name_and_what_is_wrong_is_refused_by_name() {
 
 #[test]
 fn tokens_are_counted_of_contents_alone_or_of_a_whole_request() {
-    let alone = read_counted(br#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#).unwrap();
-    assert_eq!((alone.turns.len(), alone.system.len()), (1, 0));
+    let alone = counted_part(br#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#).unwrap();
+    assert_eq!(alone, None);
     let whole = br#"{"generateContentRequest":{"model":"models/x","contents":[{"parts":[{"text":"Hi"}]}],"systemInstruction":{"parts":[{"text":"S"}]}}}"#;
-    let whole = read_counted(whole).unwrap();
+    let whole = read_conversation(counted_part(whole).unwrap().unwrap()).unwrap();
     assert_eq!((whole.turns.len(), whole.system.len()), (1, 1));
-    let both = read_counted(br#"{"contents":[],"generate_content_request":{}}"#).unwrap_err();
+    let both = counted_part(br#"{"contents":[],"generate_content_request":{}}"#).unwrap_err();
     assert_eq!(both.to_string(), "`contents` must be left out where `generateContentRequest` is given");
 }

@@ -11,22 +11,11 @@ use crate::{
     usage::Usage,
 };
 
-/// How the events stand in the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// As server-sent events (`alt=sse`).
-    Events,
-    /// As the elements of one JSON array, which is what comes without `alt=sse`.
-    Array,
-}
-
 /// Writes the events of a reply.
 #[derive(Debug)]
 pub(crate) struct DeltaWriter {
     id: String,
     model: String,
-    framing: Framing,
-    begun: bool,
     blocks: Vec<Open>,
     /// Answers that ended. Their ends go out with the usage, in one last event, as Gemini has it.
     finished: Vec<(u32, FinishReason)>,
@@ -51,16 +40,9 @@ enum Kind {
 
 impl DeltaWriter {
     /// At the beginning of a stream.
-    pub(crate) fn new(stamp: &Stamp<'_>, framing: Framing) -> Self {
-        Self {
-            id: stamp.id.to_owned(),
-            model: stamp.model.to_owned(),
-            framing,
-            begun: false,
-            blocks: Vec::new(),
-            finished: Vec::new(),
-            usage: None,
-        }
+    pub(crate) fn new(stamp: &Stamp<'_>) -> Self {
+        let (id, model) = (stamp.id.to_owned(), stamp.model.to_owned());
+        Self { id, model, blocks: Vec::new(), finished: Vec::new(), usage: None }
     }
 
     /// Writes what one delta brings.
@@ -75,27 +57,25 @@ impl DeltaWriter {
             Delta::Finish { choice, reason, .. } => self.finished.push((*choice, *reason)),
             Delta::Usage(usage) => take_over(&mut self.usage, usage),
             Delta::Error { kind, message } => self.fail(kind, message, out),
-            // An empty line is nothing in either framing, while Google's Python client takes a comment for JSON.
+            // An empty line is nothing, while Google's Python client takes a comment for JSON.
             Delta::Ping => out.push(b'\n'),
         }
     }
 
-    /// Writes the ends and the usage; nothing follows but, in an array, its bracket.
+    /// Writes the ends and the usage; nothing follows.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let finished = std::mem::take(&mut self.finished);
         let usage = self.usage.take();
         if !finished.is_empty() || usage.is_some() {
             let candidates = finished.into_iter().map(|(choice, reason)| CandidateBody::finished(choice, reason)).collect();
             let body = self.reply(candidates, usage.as_ref().map(UsageBody::from)).to_json();
-            self.frame(&body, out);
+            frame(&body, out);
         }
-        self.close(out);
     }
 
-    /// Writes an error; nothing may follow. An array is closed, so that it can be parsed and the error be read.
+    /// Writes an error; nothing may follow.
     pub(crate) fn fail(&mut self, kind: &str, message: &str, out: &mut Vec<u8>) {
-        self.frame(&write_failure(kind, message), out);
-        self.close(out);
+        frame(&write_failure(kind, message), out);
     }
 
     fn begin(&mut self, choice: u32, block: u32, kind: &Block<'_>) {
@@ -147,32 +127,17 @@ impl DeltaWriter {
 
     fn candidate(&mut self, candidate: CandidateBody<'_>, out: &mut Vec<u8>) {
         let body = self.reply(vec![candidate], None).to_json();
-        self.frame(&body, out);
+        frame(&body, out);
     }
 
     fn reply<'a>(&'a self, candidates: Vec<CandidateBody<'a>>, usage_metadata: Option<UsageBody>) -> ReplyBody<'a> {
         ReplyBody { candidates, usage_metadata, model_version: &self.model, response_id: &self.id }
     }
+}
 
-    fn frame(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        let begun = std::mem::replace(&mut self.begun, true);
-        match self.framing {
-            Framing::Events => {
-                out.extend_from_slice(b"data: ");
-                // A line break within JSON is white space that stands in a call's arguments; it would end the line of data.
-                out.extend(body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-                out.extend_from_slice(b"\n\n");
-            }
-            Framing::Array => {
-                out.extend_from_slice(if begun { b",\n" } else { b"[" });
-                out.extend_from_slice(body);
-            }
-        }
-    }
-
-    fn close(&mut self, out: &mut Vec<u8>) {
-        if self.framing == Framing::Array {
-            out.extend_from_slice(if self.begun { b"]" } else { b"[]" });
-        }
-    }
+fn frame(body: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    // A line break within JSON is white space that stands in a call's arguments; it would end the line of data.
+    out.extend(body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    out.extend_from_slice(b"\n\n");
 }
