@@ -5,7 +5,7 @@
 //!
 //! The way through it: [`source`] is what operators meant, [`compile`] turns it into a [`bundle`], [`engine`] decides one request
 //! against a bundle, [`budget`] and [`price`] know about periods and costs, [`event`] and [`link`] are what the planes say to each other,
-//! [`redis`] is where they meet, [`time`] is how times are written.
+//! [`redis`] is where they meet, [`options`] how both are configured, [`time`] is how times are written.
 
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -25,6 +25,7 @@ pub mod facts;
 pub mod id;
 pub mod link;
 pub mod money;
+pub mod options;
 pub mod price;
 pub mod redis;
 pub mod rule;
