@@ -19,6 +19,7 @@ mod organization;
 mod project;
 mod provider;
 mod proxy_key;
+mod replay;
 mod request_log;
 mod routing_config;
 mod scalar;
@@ -60,6 +61,7 @@ pub(crate) struct QueryRoot(
     manifest::ManifestQuery,
     audit_event::AuditEventQuery,
     request_log::RequestLogQuery,
+    replay::ReplayQuery,
     spend::SpendQuery,
     worker::WorkerQuery,
 );

@@ -28,6 +28,7 @@ pub mod money;
 pub mod options;
 pub mod price;
 pub mod redis;
+pub mod replay;
 pub mod rule;
 pub mod seal;
 pub mod source;
