@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::up::UpArguments;
@@ -120,10 +121,10 @@ pub(crate) struct ReplayArguments {
     pub(crate) limit: u32,
     /// From this instant on, such as 2026-11-25T00:00:00Z
     #[arg(long)]
-    pub(crate) from: Option<String>,
+    pub(crate) from: Option<DateTime<Utc>>,
     /// Before this instant
     #[arg(long)]
-    pub(crate) to: Option<String>,
+    pub(crate) to: Option<DateTime<Utc>>,
     /// Requests of this project only
     #[arg(long)]
     pub(crate) project: Option<String>,

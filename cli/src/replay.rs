@@ -7,6 +7,7 @@ mod report;
 
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use web_schema::Operation;
@@ -75,18 +76,11 @@ async fn gather(arguments: &ReplayArguments) -> Result<Report, Failure> {
 
 /// Only what was asked for: a filter that is null is one that refuses everything.
 fn filter(arguments: &ReplayArguments) -> Value {
-    let texts = [
-        ("from", &arguments.from),
-        ("to", &arguments.to),
-        ("key", &arguments.key),
-        ("project", &arguments.project),
-        ("model", &arguments.model),
-    ];
-    texts
-        .into_iter()
-        .filter_map(|(name, text)| Some((name.to_owned(), Value::from(text.clone()?))))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+    let instant = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339());
+    let ReplayArguments { from, to, key, project, model, .. } = arguments;
+    let all =
+        [("from", instant(*from)), ("to", instant(*to)), ("key", key.clone()), ("project", project.clone()), ("model", model.clone())];
+    all.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?)))).collect::<serde_json::Map<_, _>>().into()
 }
 
 #[cfg(test)]

@@ -170,7 +170,8 @@ fn plain(status: u16, kind: &'static str, code: &'static str, message: impl Into
 fn of_read(failure: &ReadFailure) -> Refusal {
     let (status, code) = match failure {
         ReadFailure::Head | ReadFailure::TwoLengths | ReadFailure::Host | ReadFailure::BodyCut => (400, "malformed_request"),
-        ReadFailure::TransferCoding => (501, "unsupported_encoding"),
+        // Not 501, which clients take for ours and try again.
+        ReadFailure::TransferCoding => (400, "unsupported_encoding"),
         ReadFailure::HeadTimeout { .. } | ReadFailure::BodyTimeout { .. } => (408, "request_timeout"),
         ReadFailure::HeadTooLarge { .. } => (431, "header_too_large"),
         ReadFailure::BodyTooLarge { .. } => (413, "request_too_large"),

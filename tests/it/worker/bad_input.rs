@@ -135,21 +135,21 @@ async fn codings_and_hosts_that_are_not_right_are_refused_and_the_connection_clo
     let body = r#"{"model":"sim/free","messages":[{"role":"user","content":"x"}]}"#;
     let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     let length = format!("Content-Length: {}\r\n", body.len());
-    for (framing, rest, status) in [
-        ("Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", &*chunks, 501),
-        ("Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", &chunks, 501),
-        ("Host: x\r\nTransfer-Encoding: gzip\r\n", &chunks, 501),
-        ("Transfer-Encoding: chunked\r\n", &chunks, 400),
-        (&length, body, 400),
-        (&format!("Host: x\r\nHost: y\r\n{length}"), body, 400),
+    for (framing, rest) in [
+        ("Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", &*chunks),
+        ("Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", &chunks),
+        ("Host: x\r\nTransfer-Encoding: gzip\r\n", &chunks),
+        ("Transfer-Encoding: chunked\r\n", &chunks),
+        (&length, body),
+        (&format!("Host: x\r\nHost: y\r\n{length}"), body),
     ] {
         let mut connection = Connection::open(fleet.worker().address()).await;
         let head = format!("POST /anthropic/v1/messages HTTP/1.1\r\nx-api-key: {key}\r\nContent-Type: application/json\r\n{framing}\r\n");
         connection.write(format!("{head}{rest}").as_bytes()).await.expect("a request that can be written");
         let reply = connection.reply().await.expect("an answer");
-        assert_eq!(reply.status(), status, "{framing}: {}", reply.text());
+        assert_eq!(reply.status(), 400, "{framing}: {}", reply.text());
         let answer = reply.json();
-        assert_eq!((&answer["type"], answer["error"]["message"].is_string()), (&json!("error"), true), "{framing}: {answer}");
+        assert_eq!((&answer["type"], &answer["error"]["type"]), (&json!("error"), &json!("invalid_request_error")), "{framing}: {answer}");
         assert_eq!(reply.header("connection").map(str::to_lowercase).as_deref(), Some("close"), "{framing}");
         assert!(connection.closed_within(Duration::from_secs(5)).await, "{framing}");
     }
