@@ -21,9 +21,12 @@ mod price_change;
 pub(crate) mod project;
 pub(crate) mod provider;
 pub(crate) mod proxy_key;
+mod read;
+pub(crate) mod replay;
 pub(crate) mod routing_config;
 mod valid;
 
-pub(crate) use change::{Call, Change, Command, Done, run, try_out};
+pub(crate) use change::{Call, Change, Command, Done, foresee, run, try_out};
 pub use failure::OperationError;
 pub(crate) use price_change::publish_begun_prices;
+pub(crate) use read::{Misread, read_field, read_value};

@@ -17,7 +17,7 @@ use policy::redis::RedisAddress;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-pub use options::{ApiOptions, ConfigError, said_plainly};
+pub use options::{ApiOptions, ConfigError};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -80,6 +80,10 @@ pub struct HttpConfig {
     pub graphiql: bool,
     /// Largest body of a GraphQL request, in bytes. Default 16 MiB: a manifest of ten thousand keys fits.
     pub body_bytes: usize,
+    /// Time for the request head, from the connection or the end of the answer before it: so long an idle connection is kept. Default 30 s.
+    pub header_timeout: Duration,
+    /// Time for the request body. Default 30 s.
+    pub body_timeout: Duration,
     /// Time for one request that is no subscription. Default 60 s.
     pub request_timeout: Duration,
     /// How many proxies in front add to `X-Forwarded-For`; the caller's address is taken that many entries from its end. Default 0: the
@@ -122,6 +126,8 @@ impl Config {
                 listen: SocketAddr::from(([127, 0, 0, 1], 5100)),
                 graphiql: true,
                 body_bytes: 16 << 20,
+                header_timeout: Duration::from_secs(30),
+                body_timeout: Duration::from_secs(30),
                 request_timeout: Duration::from_secs(60),
                 trusted_proxies: 0,
                 rate: RateConfig { key_per_minute: 6000, key_burst: 1000, failures_per_minute: 120 },

@@ -201,10 +201,7 @@ impl Listening {
     }
 
     /// Answers until `shutdown`, then lets what is running end.
-    ///
-    /// # Errors
-    /// When the listener breaks.
-    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) {
         let Self { plane, listener, address: _ } = self;
         let ControlPlane { config, state, supervisor, .. } = &plane;
         jobs::start(supervisor, &state.database, &state.clock, &state.publisher, &state.ledger);
@@ -212,23 +209,20 @@ impl Listening {
         plane.export_metrics();
         plane.forget_rates();
         let stopping = supervisor.stopping();
-        let router = plane.router().into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();
         let stop = async move {
             shutdown.await;
             // Long-polls of workers end here, so that draining does not wait for them.
             told.cancel();
         };
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
-        let served = tokio::select! {
-            served = serving => served,
+        tokio::select! {
+            () = http::serve(listener, plane.router(), config.http.header_timeout, stop) => {}
             // Subscriptions have no end of their own.
-            () = after(stopping, config.drain_limit) => Ok(()),
-        };
+            () = after(stopping, config.drain_limit) => {}
+        }
         if !supervisor.shutdown(config.drain_limit).await {
             tracing::warn!("background jobs did not end in time");
         }
-        served
     }
 }
 

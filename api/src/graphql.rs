@@ -20,6 +20,7 @@ mod organization;
 mod project;
 mod provider;
 mod proxy_key;
+mod replay;
 mod request_log;
 mod routing_config;
 mod scalar;
@@ -61,6 +62,7 @@ pub(crate) struct QueryRoot(
     manifest::ManifestQuery,
     audit_event::AuditEventQuery,
     request_log::RequestLogQuery,
+    replay::ReplayQuery,
     spend::SpendQuery,
     worker::WorkerQuery,
 );

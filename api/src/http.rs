@@ -4,6 +4,8 @@
 //! "no key", and `/internal/v1` has a credential of its own.
 
 mod arrival;
+mod body;
+mod connections;
 mod graphql;
 mod operations;
 mod rate;
@@ -17,7 +19,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use crate::config::HttpConfig;
 use crate::graphql::ApiSchema;
@@ -25,6 +27,7 @@ use crate::link::{self, LinkState};
 use crate::state::AppState;
 use crate::telemetry::Metrics;
 
+pub(crate) use connections::serve;
 pub(crate) use rate::{FORGET, RateLimited, RateLimits};
 
 /// What handlers share.
@@ -40,7 +43,7 @@ pub(crate) struct HttpState {
 /// Every route of the control plane.
 pub(crate) fn router(state: HttpState, link: LinkState) -> Router {
     let body_limit = state.config.body_bytes;
-    let timeout = state.config.request_timeout;
+    let (timeout, body_timeout) = (state.config.request_timeout, state.config.body_timeout);
     let graphql = Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .layer(DefaultBodyLimit::max(body_limit))
@@ -54,7 +57,7 @@ pub(crate) fn router(state: HttpState, link: LinkState) -> Router {
     Router::new()
         .merge(graphql)
         .merge(operations)
-        .merge(link::router(link))
+        .merge(link::router(link).layer(RequestBodyTimeoutLayer::new(body_timeout)))
         .fallback(operations::unknown)
         // 5. answers that are not streams are compressed
         .layer(CompressionLayer::new().gzip(true))

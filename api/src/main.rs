@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use api::bootstrap::{Credentials, reachable};
 use api::config::{ApiOptions, Config};
 use api::{ControlPlane, telemetry};
@@ -86,9 +85,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let address = listening.address();
     listening.plane().bootstrap(|credentials| write_credentials(&data_dir, address, &proxy_url, credentials)).await?;
     tell(format_args!("modelux-api ready at http://{address}"), &mut std::io::stdout());
-    let served = listening.serve(told_to_stop()?).await.context("the listener broke");
-    tokio::task::spawn_blocking(telemetry::flush).await?;
-    served
+    listening.serve(told_to_stop()?).await;
+    Ok(tokio::task::spawn_blocking(telemetry::flush).await?)
 }
 
 async fn administer(command: AdminCommand) -> anyhow::Result<()> {

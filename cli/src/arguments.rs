@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::up::UpArguments;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Apply(ApplyArguments),
     /// Print what is there as a manifest
     Export(ExportArguments),
+    /// Show what a manifest would have made of requests that are in the log
+    Replay(ReplayArguments),
     /// Show how the decision about one request came about
     Explain(ExplainArguments),
     /// Prove the audit chain
@@ -107,6 +110,30 @@ pub(crate) struct ExportArguments {
     pub(crate) output: Format,
     #[command(flatten)]
     pub(crate) target: TargetArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
+    /// Requests at most, the newest first
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// From this instant on, such as 2026-11-25T00:00:00Z
+    #[arg(long)]
+    pub(crate) from: Option<DateTime<Utc>>,
+    /// Before this instant
+    #[arg(long)]
+    pub(crate) to: Option<DateTime<Utc>>,
+    /// Requests of this project only
+    #[arg(long)]
+    pub(crate) project: Option<String>,
+    /// Requests with this key only: its name, or PROJECT/NAME
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Requests for this model only: as it was asked for, as it answered, or PROVIDER/MODEL
+    #[arg(long)]
+    pub(crate) model: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,10 +7,8 @@ mod credentials;
 
 use std::path::{Path, PathBuf};
 
-use api::config::{ApiOptions, said_plainly};
-use figment::Figment;
-use figment::providers::{Format as _, Serialized, Toml};
-use figment::value::Dict;
+use api::config::ApiOptions;
+use policy::options::{BadKey, WrittenOptions};
 use serde::Deserialize;
 use url::Url;
 use worker::config::WorkerOptions;
@@ -33,13 +31,13 @@ pub(crate) enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// An unknown key, or a value of the wrong kind.
-    #[error("config file `{}` is not usable: {problem}", path.display())]
-    Invalid {
+    /// No TOML, an unknown key, or a value of the wrong kind.
+    #[error("config file `{}` can't be used", path.display())]
+    Unusable {
         /// Which.
         path: PathBuf,
-        /// Why.
-        problem: String,
+        /// Where in it, and why.
+        source: BadKey,
     },
     /// A variable that can't be read.
     #[error("environment variable `{name}` is not usable: {message}")]
@@ -74,25 +72,24 @@ impl ConfigFile {
     fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let from_variable = variable("MODELUX_CONFIG").map(PathBuf::from);
         let Some(path) = path.map(Path::to_owned).or(from_variable) else { return Ok(Self::default()) };
-        Self::parse(&read_text(&path)?).map_err(|error| ConfigError::Invalid { path, problem: said_plainly(&error) })
+        Self::parse(&read_text(&path)?).map_err(|source| ConfigError::Unusable { path, source })
     }
 
     /// The same file may hold the options of both planes; what neither of them nor this tool knows is an error.
-    fn parse(text: &str) -> Result<Self, Box<figment::Error>> {
-        let mut keys: Dict = Figment::from(Toml::string(text)).extract()?;
-        keys.retain(|key, value| {
-            let alone = || Figment::from(Serialized::default(key, value.clone()));
-            let ours = matches!(key.as_str(), "url" | "token" | "data_dir");
-            ours || (alone().extract::<ApiOptions>().is_err() && alone().extract::<WorkerOptions>().is_err())
-        });
-        Ok(Figment::from(Serialized::defaults(keys)).extract()?)
+    fn parse(text: &str) -> Result<Self, BadKey> {
+        let foreign = |written: &WrittenOptions<'_>, key: &str| {
+            let ours = matches!(key, "url" | "token" | "data_dir");
+            !ours && (written.is_of::<ApiOptions>(key) || written.is_of::<WorkerOptions>(key))
+        };
+        WrittenOptions::read(text)?.without(foreign).into_options()
     }
 }
 
 /// Whether the TOML file at `path` has this key.
 pub(crate) fn file_has(path: Option<&Path>, key: &str) -> Result<bool, ConfigError> {
     let Some(path) = path else { return Ok(false) };
-    Ok(Figment::from(Toml::string(&read_text(path)?)).contains(key))
+    // A text that is no TOML is refused by who reads it as a whole.
+    Ok(WrittenOptions::read(&read_text(path)?).is_ok_and(|written| written.has(key)))
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {

@@ -18,6 +18,7 @@ mod manifest;
 mod output;
 mod plan;
 mod policy_check;
+mod replay;
 mod up;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plan(arguments) => wait(plan::plan(&arguments)),
         Command::Apply(arguments) => wait(plan::apply(&arguments)),
         Command::Export(arguments) => wait(export::export(&arguments)),
+        Command::Replay(arguments) => wait(replay::replay(&arguments)),
         Command::Explain(arguments) => wait(explain::explain(&arguments)),
         Command::Audit(AuditCommand::Verify(arguments)) => wait(audit::verify(&arguments)),
         Command::Policy(PolicyCommand::Check(arguments)) => Ok(policy_check::check(&arguments)),

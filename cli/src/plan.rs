@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use web_schema::{ApplyManifest, PlanManifest};
+use web_schema::{ApplyManifest, Operation, PlanManifest};
 
 use crate::arguments::{ApplyArguments, Format, PlanArguments};
 use crate::changes::{self, Outcome};
@@ -21,15 +21,15 @@ const CHANGES: u8 = 2;
 const UNCHANGED: &str = "No changes: everything is as the manifest says.";
 
 /// A manifest and the control plane that it is for.
-struct Work {
+pub(crate) struct Work {
     source: Source,
-    manifest: serde_json::Value,
+    pub(crate) manifest: serde_json::Value,
     control: ControlPlane,
     prune: bool,
 }
 
 /// Why a manifest comes to nothing.
-enum Failure {
+pub(crate) enum Failure {
     /// These lines are wrong.
     Manifest(Vec<Problem>),
     /// Something else.
@@ -37,7 +37,8 @@ enum Failure {
 }
 
 impl Work {
-    fn prepare(arguments: &PlanArguments) -> Result<Self, Failure> {
+    /// Reads the manifest, and finds who is to be asked about it.
+    pub(crate) fn prepare(arguments: &PlanArguments) -> Result<Self, Failure> {
         let source = Source::read(&arguments.file, &Secrets::Resolve(&config::variable)).map_err(Failure::Manifest)?;
         let manifest = serde_json::to_value(&source.manifest).context("the manifest can't be sent").map_err(Failure::Other)?;
         let target = Target::find(&arguments.target).map_err(|error| Failure::Other(error.into()))?;
@@ -48,15 +49,20 @@ impl Work {
     async fn plan(&self) -> Result<Outcome, Failure> {
         let _progress = Progress::of("planning");
         let operation = PlanManifest { manifest: self.manifest.clone(), prune: self.prune };
-        let answer = self.control.ask(&operation).await.map_err(|error| self.place(error))?;
+        let answer = self.ask(&operation).await?;
         Outcome::try_from(answer.plan_manifest).map_err(Failure::Other)
     }
 
     async fn apply(&self) -> Result<Outcome, Failure> {
         let _progress = Progress::of("applying");
         let operation = ApplyManifest { manifest: self.manifest.clone(), prune: self.prune, idempotency_key: None };
-        let answer = self.control.ask(&operation).await.map_err(|error| self.place(error))?;
+        let answer = self.ask(&operation).await?;
         Outcome::try_from(answer.apply_manifest).map_err(Failure::Other)
+    }
+
+    /// Asks something about the manifest.
+    pub(crate) async fn ask<O: Operation>(&self, operation: &O) -> Result<O::Answer, Failure> {
+        self.control.ask(operation).await.map_err(|error| self.place(error))
     }
 
     /// Gives a refusal the lines that it is about.
@@ -137,7 +143,8 @@ fn print_applied(outcome: &Outcome, format: Format, shown: bool) -> anyhow::Resu
     Ok(())
 }
 
-fn fail(failure: Failure) -> anyhow::Result<ExitCode> {
+/// Prints why it came to nothing.
+pub(crate) fn fail(failure: Failure) -> anyhow::Result<ExitCode> {
     match failure {
         Failure::Manifest(problems) => Ok(report(&problems)),
         Failure::Other(error) => Err(error),

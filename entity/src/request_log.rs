@@ -66,6 +66,9 @@ pub struct Model {
     pub conversation_id: Option<String>,
     /// Variant of the A/B test that led to the model that answered.
     pub ab_variant: Option<String>,
+    /// What else rules could see of it; none where it could not be read.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub facts: Option<Json>,
     /// The decision trace.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub trace: Option<Json>,

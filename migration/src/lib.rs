@@ -27,6 +27,7 @@ mod m20261122_000010_create_ledger;
 mod m20261125_000011_add_ab_variant;
 mod m20261125_000012_add_further_prices;
 mod m20261125_000013_add_webhook_secrets;
+mod m20261125_000014_add_logged_facts;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000011_add_ab_variant::Migration),
             Box::new(m20261125_000012_add_further_prices::Migration),
             Box::new(m20261125_000013_add_webhook_secrets::Migration),
+            Box::new(m20261125_000014_add_logged_facts::Migration),
         ]
     }
 }

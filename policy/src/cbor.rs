@@ -65,3 +65,24 @@ pub(crate) mod time {
         d.i64().map(DateTime::from_timestamp_nanos)
     }
 }
+
+/// An address: its four or sixteen bytes.
+pub(crate) mod address {
+    use std::net::IpAddr;
+
+    use minicbor::decode::{Decoder, Error};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+
+    pub(crate) fn encode<C, W: Write>(value: &IpAddr, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        match value {
+            IpAddr::V4(address) => e.bytes(&address.octets()).map(drop),
+            IpAddr::V6(address) => e.bytes(&address.octets()).map(drop),
+        }
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<IpAddr, Error> {
+        let bytes = d.bytes()?;
+        let short = || <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+        short().or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).map_err(|_| Error::message("an address has 4 or 16 bytes"))
+    }
+}

@@ -364,6 +364,15 @@ pub enum TraceStep {
         #[cbor(n(4), with = "crate::cbor::text")]
         then: Arc<str>,
     },
+    /// What a rule list that asks for `health` could see of a target; absent where nothing was measured.
+    Measured {
+        /// `provider/model`
+        target: Arc<str>,
+        /// Median latency in whole milliseconds.
+        p50_ms: u64,
+        /// Whether it was considered usable.
+        ok: bool,
+    },
     /// An expression failed at run time.
     #[n(2)]
     RuleErrored {

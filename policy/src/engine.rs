@@ -33,6 +33,7 @@ use crate::money::NanoUsd;
 use crate::rule::Rule;
 use crate::source::GuardrailMode;
 
+pub(crate) use budgets::blocks;
 pub use load::LoadError;
 pub(crate) use resolve::pattern_matches;
 
@@ -105,6 +106,14 @@ impl Engine {
         let key = *self.keys.get(key_hash)?;
         let project = self.key(key)?.project;
         Some(Subject { key, project })
+    }
+
+    /// Who has the key with this id.
+    #[must_use]
+    pub fn find_subject(&self, key_id: &str) -> Option<Subject> {
+        let at = self.bundle.keys.iter().position(|key| key.id.as_ref() == key_id)?;
+        let project = self.bundle.keys.get(at)?.project;
+        Some(Subject { key: u32::try_from(at).ok()?, project })
     }
 
     /// Tags bound to the subject: the project's, overridden by the key's.

@@ -10,12 +10,16 @@
 //!
 //! Left out: prompts, completions, keys, secrets. There is no field they could go into.
 
+mod facts;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+
+pub use facts::LoggedFacts;
 
 use crate::decision::{Trace, TraceStep};
 use crate::facts::{Surface, Tags};
@@ -248,6 +252,10 @@ pub struct UsageEvent {
     /// The decision trace. (31 was one that said its own names.)
     #[n(32)]
     pub trace: TraceRecord,
+    /// What else rules could see of the request; absent where it could not be read, and in events of workers that did not record it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(33)]
+    pub facts: Option<LoggedFacts>,
 }
 
 /// Why bytes are no usage event.
@@ -344,6 +352,21 @@ impl minicbor::encode::Write for InMemory<'_> {
 mod tests {
     use super::*;
 
+    fn facts() -> LoggedFacts {
+        LoggedFacts {
+            input_tokens: 12,
+            input_tokens_bound: 99,
+            max_output_tokens: None,
+            choices: 1,
+            has_tools: true,
+            has_images: false,
+            client: Some("curl".into()),
+            peer: [127, 0, 0, 1].into(),
+            kept_input: false,
+            provider_tool: None,
+        }
+    }
+
     /// An event as a worker may write it, each field with something in it.
     fn event() -> UsageEvent {
         let tokens = TokenBuckets { input: 1, cached_input: 2, output: 3, output_image: 4, ..TokenBuckets::default() };
@@ -396,7 +419,18 @@ mod tests {
                 amount: NanoUsd::from_nanos(3),
             }],
             trace: TraceRecord::of(&trace),
+            facts: Some(facts()),
         }
+    }
+
+    /// A worker of before the facts ended its event with the trace.
+    #[test]
+    fn an_event_without_facts_is_read() {
+        let (written, mut bytes) = (UsageEvent { facts: None, ..event() }, Vec::new());
+        written.write(&mut bytes);
+        assert_eq!(bytes[..2], [0x98, 32], "what is absent at the end is not written");
+        let read = UsageEvent::read(&bytes).unwrap();
+        assert_eq!((read.facts, read.trace), (None, written.trace));
     }
 
     #[test]
@@ -405,7 +439,7 @@ mod tests {
         written.write(&mut bytes);
         let read = UsageEvent::read(&bytes).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::to_value(&written).unwrap());
-        assert_eq!((read.time, read.charges), (written.time, written.charges));
+        assert_eq!((read.time, read.charges, read.facts), (written.time, written.charges, written.facts));
         assert_eq!(
             read.trace.to_json(),
             serde_json::json!({"steps": [{"step": "reserved", "target": "openai/gpt-test", "usd": "0.0015"}]})

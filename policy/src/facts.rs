@@ -245,6 +245,15 @@ pub struct HealthFacts {
     pub stale: bool,
 }
 
+impl HealthFacts {
+    /// The median latency to the nearest millisecond.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a latency is not negative; a cast of a float saturates")]
+    pub fn whole_ms(&self) -> u64 {
+        self.p50_ms.round() as u64
+    }
+}
+
 /// Where `health["provider/model"]` is answered from.
 pub trait HealthView {
     /// Health of `target` (`provider/model`), or `None` when nothing was measured (then `.ok` is true and `.p50_ms` is 0).

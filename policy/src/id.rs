@@ -104,6 +104,16 @@ pub fn id_with_tail(kind: IdKind, tail: u128) -> String {
     id
 }
 
+/// The half of a request's id that its worker drew by chance, and that a decision leaves to chance by ([`crate::facts::RequestFacts::draw`]).
+/// None where this is no id.
+#[must_use]
+pub fn draw_of(id: &str) -> Option<u64> {
+    let (_, tail) = id.split_at_checked(4).filter(|(_, tail)| tail.len() == 26)?;
+    let digit = |byte| ALPHABET.iter().position(|digit| *digit == byte).and_then(|digit| u128::try_from(digit).ok());
+    let value = tail.bytes().try_fold(0_u128, |value, byte| Some((value << 5) | digit(byte)?))?;
+    u64::try_from(value & u128::from(u64::MAX)).ok()
+}
+
 fn push_base32(out: &mut String, value: u128) {
     for shift in (0..26_u32).rev() {
         let digit = usize::try_from((value >> shift.saturating_mul(5)) & 31).unwrap_or(0);
@@ -114,6 +124,14 @@ fn push_base32(out: &mut String, value: u128) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_draw_is_read_out_of_an_id() {
+        let tail = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128;
+        assert_eq!(draw_of(&id_with_tail(IdKind::Request, tail)), Some(0xfedc_ba98_7654_3210));
+        assert_eq!(draw_of("req_1"), None);
+        assert_eq!(draw_of("req_00000000000000000000000O00"), None);
+    }
 
     #[test]
     fn ids_are_prefixed_unique_and_sort_by_creation() {

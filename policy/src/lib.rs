@@ -4,8 +4,8 @@
 //! linking each other's frameworks, and so that everything here can be tested in microseconds.
 //!
 //! The way through it: [`source`] is what operators meant, [`compile`] turns it into a [`bundle`], [`engine`] decides one request
-//! against a bundle, [`budget`] and [`price`] know about periods and costs, [`guardrail`] about what must not go out, [`event`] and [`link`] are what the planes say to each other,
-//! [`redis`] is where they meet, [`time`] is how times are written.
+//! against a bundle, [`budget`] and [`price`] know about periods and costs, [`guardrail`] about what must not go out, [`event`] and [`link`]
+//! are what the planes say to each other, [`redis`] is where they meet, [`options`] how both are configured, [`time`] is how times are written.
 
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -26,8 +26,10 @@ pub mod guardrail;
 pub mod id;
 pub mod link;
 pub mod money;
+pub mod options;
 pub mod price;
 pub mod redis;
+pub mod replay;
 pub mod rule;
 pub mod seal;
 pub mod source;

@@ -1,5 +1,6 @@
 //! The control plane, through its interface and, where the tables themselves are the subject, its database.
 
+mod bad_input;
 mod contract;
 mod mutations;
 mod paging;

@@ -3,5 +3,6 @@
 mod concurrency;
 mod declared;
 mod policy;
+mod replay;
 mod traces;
 mod up;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use http::Method;
+use llm::dialect::Dialect;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
@@ -32,10 +33,24 @@ pub(crate) struct Gateway {
 /// Marks a connection that has carried a request already.
 struct Reused;
 
+/// A head that Pingora does not take: mostly one that it can't read, but some framing it refuses by itself, once it has read the head.
+fn unfit(session: &ServerSession) -> HeadRead {
+    let was_read = session.as_http1().is_some_and(|session| session.get_header(http::header::HOST).is_some());
+    match was_read.then(|| check_framing(session)) {
+        Some(Err(failure)) => HeadRead::Refused(failure, dialect_of(session.req_header().uri.path())),
+        Some(Ok(())) | None => unread(ReadFailure::Head),
+    }
+}
+
+fn unread(failure: ReadFailure) -> HeadRead {
+    HeadRead::Refused(failure, Dialect::OpenAiChat)
+}
+
 /// What reading a request head came to.
 enum HeadRead {
     Request,
-    Refused(ReadFailure),
+    /// Told in the dialect of the path, as far as one was read.
+    Refused(ReadFailure, Dialect),
     /// Nobody there, or time to go.
     Closed,
 }
@@ -46,9 +61,9 @@ impl HttpServerApp for Gateway {
         match self.read_head(&mut session, shutdown).await {
             HeadRead::Request => {}
             HeadRead::Closed => return None,
-            HeadRead::Refused(failure) => {
+            HeadRead::Refused(failure, dialect) => {
                 let arrival = Arrival::of(&session);
-                self.refuse_unread(&mut session, &arrival, failure).await;
+                self.refuse_unread(&mut session, &arrival, failure, dialect).await;
                 return None;
             }
         }
@@ -95,28 +110,28 @@ impl Gateway {
         match read {
             Ok(Ok(true)) => self.check_head(session),
             Ok(Ok(false)) => HeadRead::Closed,
-            Ok(Err(error)) if *error.etype() == pingora_core::ErrorType::InvalidHTTPHeader => HeadRead::Refused(ReadFailure::Head),
+            Ok(Err(error)) if *error.etype() == pingora_core::ErrorType::InvalidHTTPHeader => unfit(session),
             Ok(Err(_)) => HeadRead::Closed,
             Err(_) if reused => HeadRead::Closed,
-            Err(_) => HeadRead::Refused(ReadFailure::HeadTimeout { seconds: patience.as_secs() }),
+            Err(_) => unread(ReadFailure::HeadTimeout { seconds: patience.as_secs() }),
         }
     }
 
     fn check_head(&self, session: &ServerSession) -> HeadRead {
         let limit = self.context.limits.header_bytes;
         if !session.is_http2() && session.to_h1_raw().len() > limit {
-            return HeadRead::Refused(ReadFailure::HeadTooLarge { limit });
+            return HeadRead::Refused(ReadFailure::HeadTooLarge { limit }, dialect_of(session.req_header().uri.path()));
         }
         match check_framing(session) {
             Ok(()) => HeadRead::Request,
-            Err(failure) => HeadRead::Refused(failure),
+            Err(failure) => HeadRead::Refused(failure, dialect_of(session.req_header().uri.path())),
         }
     }
 
     /// Answers a head that can't be understood; the connection can't be used any more.
-    async fn refuse_unread(&self, session: &mut ServerSession, arrival: &Arrival, failure: ReadFailure) {
+    async fn refuse_unread(&self, session: &mut ServerSession, arrival: &Arrival, failure: ReadFailure, dialect: Dialect) {
         session.set_keepalive(None);
-        let refusal = Refusal::of(&Failure::Read(failure), arrival.time);
+        let refusal = Refusal::of(&Failure::Read(failure), arrival.time).said_in(dialect);
         self.context.metrics.answered("none", refusal.status, std::time::Duration::ZERO);
         if refuse(session, &arrival.request_id, &refusal).await.is_err() {
             tracing::debug!("the caller left before it was told what is wrong with its request");

@@ -30,6 +30,12 @@ pub(crate) enum ReadFailure {
     /// Two lengths for one body.
     #[error("the request has both `Content-Length` and `Transfer-Encoding`; send one of them")]
     TwoLengths,
+    /// A transfer coding that is not read.
+    #[error("`Transfer-Encoding` can only be `chunked`; send the body uncompressed")]
+    TransferCoding,
+    /// No host, or several.
+    #[error("the request has no `Host` header, or more than one; HTTP/1.1 needs exactly one")]
+    Host,
     /// The body is longer than allowed.
     #[error("the request body is larger than {limit} bytes")]
     BodyTooLarge {

@@ -14,7 +14,7 @@ use llm::stream::meter::UsageVerdict;
 use llm::stream::sse::Event;
 use llm::usage::{Buckets, Usage, UsageSource as Told};
 use policy::decision::{ResolvedTarget, Trace};
-use policy::event::{AttemptRecord, Charge, EventKind, Named, Priced, TraceRecord, UsageEvent, UsageSource};
+use policy::event::{AttemptRecord, Charge, EventKind, LoggedFacts, Named, Priced, TraceRecord, UsageEvent, UsageSource};
 use policy::facts::{RequestFacts, Surface, Tags};
 use policy::money::NanoUsd;
 use policy::price::TokenBuckets;
@@ -110,6 +110,7 @@ impl<'c> Booking<'c> {
             attempts: Vec::new(),
             charges: Vec::new(),
             trace: TraceRecord::default(),
+            facts: None,
         };
         let traced = context.otlp.as_ref().map(|_| Box::default());
         Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }
@@ -134,6 +135,7 @@ impl<'c> Booking<'c> {
         event.tags = facts.tags.clone();
         event.trace_id.clone_from(&facts.trace_id);
         event.conversation_id.clone_from(&facts.conversation_id);
+        event.facts = Some(LoggedFacts::from(facts));
     }
 
     /// Writes down what is lost should this process die now. Before the first byte of the attempt leaves.

@@ -166,7 +166,9 @@ fn plain(status: u16, kind: &'static str, code: &'static str, message: impl Into
 
 fn of_read(failure: &ReadFailure) -> Refusal {
     let (status, code) = match failure {
-        ReadFailure::Head | ReadFailure::TwoLengths | ReadFailure::BodyCut => (400, "malformed_request"),
+        ReadFailure::Head | ReadFailure::TwoLengths | ReadFailure::Host | ReadFailure::BodyCut => (400, "malformed_request"),
+        // Not 501, which clients take for ours and try again.
+        ReadFailure::TransferCoding => (400, "unsupported_encoding"),
         ReadFailure::HeadTimeout { .. } | ReadFailure::BodyTimeout { .. } => (408, "request_timeout"),
         ReadFailure::HeadTooLarge { .. } => (431, "header_too_large"),
         ReadFailure::BodyTooLarge { .. } => (413, "request_too_large"),
@@ -179,6 +181,8 @@ fn of_read(failure: &ReadFailure) -> Refusal {
         ReadFailure::Header { name, .. } => Some((*name).to_owned()),
         ReadFailure::Head
         | ReadFailure::TwoLengths
+        | ReadFailure::TransferCoding
+        | ReadFailure::Host
         | ReadFailure::BodyCut
         | ReadFailure::HeadTimeout { .. }
         | ReadFailure::BodyTimeout { .. }

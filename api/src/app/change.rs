@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use entity::{idempotency_key, organization};
+use policy::source::Organization;
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::OperationError;
-use super::valid;
+use super::{OperationError, organization as organizations, valid};
 use crate::audit::{self, Target};
 use crate::authz::TenantScope;
 use crate::context::OpContext;
@@ -104,6 +104,16 @@ pub(crate) async fn try_out<C: Command>(ctx: &OpContext, command: C) -> Result<(
     let revision = change.org.revision.saturating_sub(1);
     change.tx.rollback().await?;
     Ok((edited, revision))
+}
+
+/// The organization as it is, and as it would be after `command`; everything is taken back.
+pub(crate) async fn foresee<C: Command>(ctx: &OpContext, command: C) -> Result<(Organization, Organization), OperationError> {
+    let change = Change::open(ctx).await?;
+    let before = organizations::source(&change).await?;
+    command.apply(&change).await?;
+    let after = organizations::source(&change).await?;
+    change.tx.rollback().await?;
+    Ok((before, after))
 }
 
 impl<'c> Change<'c> {

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use figment::Figment;
-use figment::providers::{Format as _, Serialized, Toml};
-use figment::value::Dict;
+use policy::options::{BadKey, WrittenOptions};
 use policy::redis::RedisAddressError;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -24,8 +22,6 @@ const WORKER_KEYS: &[&str] = &[
     "threads",
     "upstream_pool_size",
     "header_limit_bytes",
-    "header_timeout_ms",
-    "body_timeout_ms",
     "keep_alive_ms",
     "connect_timeout_ms",
     "attempt_timeout_ms",
@@ -48,16 +44,21 @@ const WORKER_KEYS: &[&str] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is not there or not readable.
-    #[error("config file `{path}` can't be read")]
+    #[error("config file `{}` can't be read", path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
-    /// An unknown key, or a value of the wrong kind.
-    #[error("configuration is not usable: {0}")]
-    Invalid(String),
+    /// No TOML, an unknown key, or a value of the wrong kind.
+    #[error("config file `{}` can't be used", path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Where in it, and why.
+        source: BadKey,
+    },
     /// Not an address of Redis.
     #[error("`redis_url` can't be used")]
     Redis(#[source] RedisAddressError),
@@ -123,6 +124,14 @@ pub struct ApiOptions {
     #[arg(long, env = "MODELUX_BODY_LIMIT_BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_limit_bytes: Option<usize>,
+    /// Time for the request head, from the connection or the end of the answer before it
+    #[arg(long, env = "MODELUX_HEADER_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_timeout_ms: Option<u64>,
+    /// Time for the request body
+    #[arg(long, env = "MODELUX_BODY_TIMEOUT_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_timeout_ms: Option<u64>,
     /// Time for one request that is no subscription
     #[arg(long, env = "MODELUX_REQUEST_TIMEOUT_MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,19 +176,16 @@ impl ApiOptions {
     /// # Errors
     /// When the file can't be read or holds an unknown key, or a value is out of range.
     pub fn into_config(self) -> Result<Config, ConfigError> {
-        let file = match &self.config {
-            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?,
-            None => String::new(),
-        };
-        self.over(&file)?.check()
+        let Some(path) = self.config.clone() else { return self.check() };
+        match std::fs::read_to_string(&path) {
+            Ok(file) => self.over(&file).map_err(|source| ConfigError::Unusable { path, source })?.check(),
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
+        }
     }
 
     /// Flags and variables over the keys of `file`.
-    fn over(self, file: &str) -> Result<Self, ConfigError> {
-        let invalid = |error: figment::Error| ConfigError::Invalid(said_plainly(&error));
-        let mut keys: Dict = Figment::from(Toml::string(file)).extract().map_err(invalid)?;
-        keys.retain(|key, _| !WORKER_KEYS.contains(&key.as_str()));
-        Figment::from(Serialized::defaults(keys)).merge(Serialized::defaults(self)).extract().map_err(invalid)
+    fn over(self, file: &str) -> Result<Self, BadKey> {
+        WrittenOptions::read(file)?.without(|_, key| WORKER_KEYS.contains(&key)).under(&self)
     }
 
     /// From what was written to what is used.
@@ -196,6 +202,8 @@ impl ApiOptions {
         set(&mut config.http.listen, self.api_listen);
         set(&mut config.http.graphiql, self.graphiql);
         set(&mut config.http.body_bytes, self.body_limit_bytes);
+        set(&mut config.http.header_timeout, self.header_timeout_ms.map(Duration::from_millis));
+        set(&mut config.http.body_timeout, self.body_timeout_ms.map(Duration::from_millis));
         set(&mut config.http.request_timeout, self.request_timeout_ms.map(Duration::from_millis));
         set(&mut config.http.trusted_proxies, self.trusted_proxies);
         set(&mut config.http.rate.key_per_minute, self.key_requests_per_minute);
@@ -220,11 +228,6 @@ fn set<T>(slot: &mut T, value: Option<T>) {
     }
 }
 
-/// What is wrong and at which key; not where in this program the keys were put together.
-pub fn said_plainly(error: &figment::Error) -> String {
-    if error.path.is_empty() { error.kind.to_string() } else { format!("`{}`: {}", error.path.join("."), error.kind) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,11 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_names_it() {
-        let Err(ConfigError::Invalid(error)) = ApiOptions::default().over("api_listne = \"x\"\n") else {
-            panic!("accepted an unknown key")
-        };
-        assert!(error.starts_with("`api_listne`: unknown field") && !error.contains(".rs"), "{error}");
+    fn a_file_that_can_not_be_used_is_named_with_the_line_of_the_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("modelux.toml");
+        std::fs::write(&path, "drain_limit_ms = 5\napi_listne = \"x\"\n").unwrap();
+        let options = ApiOptions { config: Some(path.clone()), ..ApiOptions::default() };
+        let error = options.into_config().unwrap_err();
+        assert_eq!(error.to_string(), format!("config file `{}` can't be used", path.display()));
+        let ConfigError::Unusable { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().starts_with("line 2: `api_listne`: unknown field"), "{source}");
     }
 
     #[test]

@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use entity::budget::{Entity, Model as Row};
 use policy::source::{Budget, Fraction};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Result;
@@ -17,9 +16,9 @@ use super::connection::{connection, page_request, rows};
 use super::organization::DeletedPayload;
 use super::scalar::UsdAmount;
 use super::vocabulary::{ModeName, PeriodName, StateName};
-use crate::app::OperationError;
 use crate::app::budget::Budgets;
 use crate::app::managed::{Create, Delete, Overlay, Update};
+use crate::app::{OperationError, read_field};
 use crate::authz::{Action, Resource};
 use crate::error::Refusal;
 use crate::ledger::BudgetStatus;
@@ -169,14 +168,15 @@ impl TryFrom<CreateBudgetInput> for Budget {
             input;
         Ok(Self {
             name,
-            scope: read("scope", scope)?,
+            scope: read_field("scope", scope)?,
             period: period.into(),
             anchor_day: read_anchor(anchor_day)?,
             time_zone,
             cap_usd: cap_usd.read("capUsd")?,
-            thresholds: thresholds.map_or_else(|| Ok(vec![Fraction::from_ppm(800_000)]), |shares| read("thresholds", shares.into()))?,
-            at_cap: at_cap.map(|at_cap| read("atCap", at_cap)).transpose()?.unwrap_or_default(),
-            downgrade_at: downgrade_at.map_or_else(|| Ok(Fraction::whole()), |share| read("downgradeAt", share.into()))?,
+            thresholds: thresholds
+                .map_or_else(|| Ok(vec![Fraction::from_ppm(800_000)]), |shares| read_field("thresholds", shares.into()))?,
+            at_cap: at_cap.map(|at_cap| read_field("atCap", at_cap)).transpose()?.unwrap_or_default(),
+            downgrade_at: downgrade_at.map_or_else(|| Ok(Fraction::whole()), |share| read_field("downgradeAt", share.into()))?,
             mode: mode.map(Into::into).unwrap_or_default(),
             clamp_output: clamp_output.unwrap_or_default(),
         })
@@ -215,7 +215,7 @@ impl Overlay<Budget> for UpdateBudgetInput {
         let Self { name, scope, period, anchor_day, time_zone, cap_usd, thresholds, at_cap, downgrade_at, mode, clamp_output } = self;
         budget.name = name.unwrap_or_else(|| budget.name.clone());
         if let Some(scope) = scope {
-            budget.scope = read("scope", scope)?;
+            budget.scope = read_field("scope", scope)?;
         }
         budget.period = period.map_or(budget.period, Into::into);
         if anchor_day.is_some() {
@@ -226,22 +226,18 @@ impl Overlay<Budget> for UpdateBudgetInput {
             budget.cap_usd = cap.read("capUsd")?;
         }
         if let Some(thresholds) = thresholds {
-            budget.thresholds = read("thresholds", thresholds.into())?;
+            budget.thresholds = read_field("thresholds", thresholds.into())?;
         }
         if let Some(at_cap) = at_cap {
-            budget.at_cap = read("atCap", at_cap)?;
+            budget.at_cap = read_field("atCap", at_cap)?;
         }
         if let Some(share) = downgrade_at {
-            budget.downgrade_at = read("downgradeAt", share.into())?;
+            budget.downgrade_at = read_field("downgradeAt", share.into())?;
         }
         budget.mode = mode.map_or(budget.mode, Into::into);
         budget.clamp_output = clamp_output.unwrap_or(budget.clamp_output);
         Ok(())
     }
-}
-
-fn read<T: DeserializeOwned>(field: &str, value: Value) -> Result<T, OperationError> {
-    serde_json::from_value(value).map_err(|error| OperationError::invalid(field, error.to_string()))
 }
 
 fn read_anchor(day: Option<u32>) -> Result<Option<NonZeroU32>, OperationError> {

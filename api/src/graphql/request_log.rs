@@ -4,7 +4,7 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::request_log::{Entity, Model as Row};
-use policy::event::UsageEvent;
+use policy::event::{LoggedFacts, UsageEvent};
 use serde_json::Value;
 
 use super::Result;
@@ -63,6 +63,8 @@ pub(super) struct RequestLogView {
     attempts: Value,
     /// Variant of the A/B test that led to the model that answered; of nested tests all of them, joined with `/`.
     ab_variant: Option<String>,
+    /// What else rules could see of it.
+    facts: Option<RequestFactsView>,
     /// The decision trace.
     trace: Option<Value>,
     /// Price line that was used.
@@ -71,6 +73,59 @@ pub(super) struct RequestLogView {
     worker_id: String,
     /// Under which bundle.
     bundle_revision: i64,
+}
+
+/// What rules could see of a request, beside what its log entry says anyway.
+#[derive(SimpleObject)]
+#[graphql(name = "RequestFacts")]
+struct RequestFactsView {
+    /// Likely input tokens, estimated before it was sent.
+    input_tokens: i64,
+    /// Input tokens at most.
+    input_tokens_bound: i64,
+    /// Output tokens at most, where the caller set a limit.
+    max_output_tokens: Option<i64>,
+    /// Answers that were asked for.
+    choices: i64,
+    /// Whether tools were declared.
+    has_tools: bool,
+    /// Whether an image was attached.
+    has_images: bool,
+    /// The client program, as its `User-Agent` names it.
+    client: Option<String>,
+    /// Address of the caller.
+    peer: String,
+}
+
+impl From<LoggedFacts> for RequestFactsView {
+    fn from(facts: LoggedFacts) -> Self {
+        let LoggedFacts {
+            input_tokens,
+            input_tokens_bound,
+            max_output_tokens,
+            choices,
+            has_tools,
+            has_images,
+            client,
+            peer,
+            kept_input: _,
+            provider_tool: _,
+        } = facts;
+        Self {
+            input_tokens: count(input_tokens),
+            input_tokens_bound: count(input_tokens_bound),
+            max_output_tokens: max_output_tokens.map(count),
+            choices: choices.into(),
+            has_tools,
+            has_images,
+            client: client.as_deref().map(str::to_owned),
+            peer: peer.to_string(),
+        }
+    }
+}
+
+fn count(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
 }
 
 /// Tokens in disjoint buckets.
@@ -126,6 +181,7 @@ impl From<Row> for RequestLogView {
             trace_id,
             conversation_id,
             ab_variant,
+            facts,
             trace,
             price_version,
             rates: _,
@@ -156,6 +212,7 @@ impl From<Row> for RequestLogView {
             conversation_id,
             attempts,
             ab_variant,
+            facts: facts.and_then(|facts| serde_json::from_value::<LoggedFacts>(facts).ok()).map(Into::into),
             trace,
             price_version,
             worker_id,
@@ -168,7 +225,6 @@ impl From<Row> for RequestLogView {
 impl From<&UsageEvent> for RequestLogView {
     fn from(event: &UsageEvent) -> Self {
         let folded = event.tokens.folded();
-        let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         let word = |value: Value| value.as_str().unwrap_or_default().to_owned();
         let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
         let named = |named: &policy::event::Named| NamedReference { id: named.id.to_string(), name: named.name.to_string() };
@@ -201,6 +257,7 @@ impl From<&UsageEvent> for RequestLogView {
             conversation_id: event.conversation_id.as_ref().map(ToString::to_string),
             attempts: json(serde_json::to_value(&event.attempts)),
             ab_variant: event.ab_variant.as_ref().map(ToString::to_string),
+            facts: event.facts.clone().map(Into::into),
             trace: Some(event.trace.to_json()),
             price_version: Some(event.price_version.to_string()).filter(|version| !version.is_empty()),
             worker_id: event.worker_id.to_string(),
@@ -211,7 +268,7 @@ impl From<&UsageEvent> for RequestLogView {
 
 /// Which requests; all that is given must hold.
 #[derive(InputObject, Default)]
-struct RequestLogFilter {
+pub(super) struct RequestLogFilter {
     /// Name or id of the project.
     project: Option<String>,
     /// Name, `project/name` or id of the key.

@@ -5,7 +5,7 @@ use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObjec
 use chrono::{DateTime, Utc};
 use entity::routing_config::Column;
 use entity::routing_config_version::Model as VersionRow;
-use policy::source::{RoutingConfig, RoutingDocument};
+use policy::source::RoutingConfig;
 use sea_orm::{ColumnTrait as _, QueryFilter as _};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use super::organization::DeletedPayload;
 use super::project::ProjectView;
 use crate::app::managed::{Create, Delete, Overlay, Update};
 use crate::app::routing_config::{RollbackRoutingConfig, RoutingConfigs, Saved};
-use crate::app::{OperationError, try_out};
+use crate::app::{OperationError, read_field, try_out};
 use crate::audit;
 use crate::authz::Resource;
 use crate::error::Refusal;
@@ -125,7 +125,7 @@ impl TryFrom<CreateRoutingConfigInput> for Create<RoutingConfigs> {
 
     fn try_from(input: CreateRoutingConfigInput) -> Result<Self, OperationError> {
         let CreateRoutingConfigInput { slug, project_id, document, comment } = input;
-        let config = RoutingConfig { slug, document: read_document(document)? };
+        let config = RoutingConfig { slug, document: read_field("document", document)? };
         Ok(Self { place: project_id.map(|id| id.0), source: Saved { config, comment } })
     }
 }
@@ -148,15 +148,11 @@ impl Overlay<Saved> for UpdateRoutingConfigInput {
             saved.config.slug = slug;
         }
         if let Some(document) = document {
-            saved.config.document = read_document(document)?;
+            saved.config.document = read_field("document", document)?;
         }
         saved.comment = comment;
         Ok(())
     }
-}
-
-fn read_document(document: Value) -> Result<RoutingDocument, OperationError> {
-    serde_json::from_value(document).map_err(|error| OperationError::invalid("document", error.to_string()))
 }
 
 /// A config as changed.

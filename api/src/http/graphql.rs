@@ -2,6 +2,8 @@
 //!
 //! Who has no good key is told so before anything of the request is looked at. Multipart requests and batches are not taken.
 
+mod keys;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +12,13 @@ use async_graphql::http::GraphiQLSource;
 use async_graphql::{Data, Response as GraphQlResponse, ServerError, Value};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Extension, FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{AppendHeaders, Html, IntoResponse, Response};
 use futures::{Stream, StreamExt as _};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
+use super::body::{self, BodyRefused};
 use super::{HttpState, span};
 use crate::app::OperationError;
 use crate::authn::{AuthnError, authenticate};
@@ -32,9 +34,15 @@ pub(super) async fn post(
     State(state): State<HttpState>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     let request_id = arrival.request_id.clone().unwrap_or_default();
+    let body = match body::read(request, state.config.body_timeout).await {
+        Ok(body) => body,
+        Err(BodyRefused { status, refusal }) => {
+            return (status, [(header::CONNECTION, "close")], refused(refusal, &request_id)).into_response();
+        }
+    };
     let caller = match recognise(&state, bearer(&headers), arrival).await {
         Ok(caller) => caller,
         Err(refusal) => return refused(refusal, &request_id),
@@ -62,6 +70,10 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<async_graphql::Request, Refu
     }
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Refusal::invalid("body", "not a GraphQL request: send one JSON object"));
+    }
+    if let Some(path) = keys::find_repeated(body) {
+        let message = format!("`{path}` stands twice in one object: which of the two is meant?");
+        return Err(Refusal::invalid(path, message));
     }
     serde_json::from_slice(body).map_err(|error| Refusal::invalid("body", format!("not a GraphQL request: {error}")))
 }

@@ -49,6 +49,9 @@ fn render_step(step: &Value) -> String {
             Some(rule) => format!("{} v{} rule {}: {} → {}", get("config"), get("version"), plain(rule), get("condition"), get("then")),
             None => format!("{} v{} else → {}", get("config"), get("version"), get("then")),
         },
+        "measured" => {
+            format!("health of {}: {} ms, {}", get("target"), get("p50_ms"), if get("ok") == "true" { "usable" } else { "not usable" })
+        }
         "rule_errored" => {
             format!("{} rule {} failed ({}) and counted as {}", get("config"), get("rule"), get("error"), get("counted_as"))
         }

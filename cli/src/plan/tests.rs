@@ -14,7 +14,7 @@ use crate::export::to_yaml;
 /// A control plane with its directory, until dropped.
 struct Running {
     directory: TempDir,
-    _serving: JoinSet<std::io::Result<()>>,
+    _serving: JoinSet<()>,
 }
 
 impl Running {

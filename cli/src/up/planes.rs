@@ -26,7 +26,7 @@ pub(super) struct Planes {
 struct ControlPlane {
     address: SocketAddr,
     stop: CancellationToken,
-    task: JoinSet<std::io::Result<()>>,
+    task: JoinSet<()>,
 }
 
 /// The worker, as a thread that says how it ended.
@@ -73,9 +73,8 @@ impl Planes {
     pub(super) async fn ended(&mut self) -> anyhow::Error {
         tokio::select! {
             ended = self.api.task.join_next() => match ended {
-                Some(Ok(Err(error))) => anyhow::Error::new(error).context("the control plane has ended"),
                 Some(Err(panicked)) => anyhow::Error::new(panicked).context("the control plane has failed"),
-                Some(Ok(Ok(()))) | None => anyhow!("the control plane has ended"),
+                Some(Ok(())) | None => anyhow!("the control plane has ended"),
             },
             ended = &mut self.worker.ended => match ended {
                 Ok(Err(error)) => anyhow::Error::new(error).context("the worker has ended"),
@@ -110,7 +109,7 @@ impl ControlPlane {
     async fn stop(&mut self) -> anyhow::Result<()> {
         self.stop.cancel();
         match self.task.join_next().await {
-            Some(ended) => ended.context("the control plane failed while it stopped")?.context("the control plane could not stop cleanly"),
+            Some(ended) => ended.context("the control plane failed while it stopped"),
             None => Ok(()),
         }
     }

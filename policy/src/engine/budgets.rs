@@ -24,7 +24,7 @@ pub(super) struct BudgetIndex {
 }
 
 /// Whether the budget must never be passed.
-pub(super) fn blocks(budget: &Budget) -> bool {
+pub(crate) fn blocks(budget: &Budget) -> bool {
     budget.at_cap == AtCap::Block && budget.mode == BudgetMode::Enforce
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Deciding, Refusal, index};
+use super::{Deciding, LoadedRule, Refusal, index};
 use crate::bundle::v1::{Strategy, Target};
 use crate::decision::{DenialReason, TraceStep};
 use crate::rule::Verdict;
@@ -67,6 +67,7 @@ impl Deciding<'_> {
             return Target::Deny(Arc::from("the config is not in this bundle"));
         };
         let Strategy::CustomRules { rules, .. } = &config.strategy else { return otherwise.clone() };
+        self.note_health(&loaded.rules);
         let mut decided = None;
         for (position, (rule, ready)) in (1_u32..).zip(rules.iter().zip(&loaded.rules)) {
             let verdict = ready.rule.holds(&self.facts);
@@ -83,6 +84,15 @@ impl Deciding<'_> {
         let label = self.label(then);
         self.trace.push(TraceStep::Rule { config: Arc::clone(&loaded.label), version: config.version, rule, condition, then: label });
         then.clone()
+    }
+
+    /// Notes the health that rules ask for, so that it can be seen, and the decision be made again.
+    fn note_health(&mut self, rules: &[LoadedRule]) {
+        for target in rules.iter().flat_map(|loaded| loaded.rule.references().health_targets()) {
+            if let Some(health) = self.facts.health.health(target) {
+                self.trace.push(TraceStep::Measured { target: Arc::from(target), p50_ms: health.whole_ms(), ok: health.ok });
+            }
+        }
     }
 
     /// An allowlist lets what was asked pass if any of its targets is on the list, and then binds every target.

@@ -206,37 +206,6 @@ pub struct RoutingConfig {
     pub document: RoutingDocument,
 }
 
-impl Serialize for RoutingConfig {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::{Error, SerializeMap};
-        let serde_json::Value::Object(fields) = serde_json::to_value(&self.document).map_err(S::Error::custom)? else {
-            return Err(S::Error::custom("a routing document is an object"));
-        };
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("slug", &self.slug)?;
-        for (name, value) in &fields {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for RoutingConfig {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let mut fields = serde_json::Map::deserialize(deserializer)?;
-        let Some(slug) = fields.remove("slug") else {
-            return Err(D::Error::missing_field("slug"));
-        };
-        let serde_json::Value::String(slug) = slug else {
-            return Err(D::Error::custom("`slug` must be a string"));
-        };
-        let document = serde_json::from_value(serde_json::Value::Object(fields))
-            .map_err(|error| D::Error::custom(format!("routing config `{slug}`: {error}")))?;
-        Ok(Self { slug, document })
-    }
-}
-
 /// A team or application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

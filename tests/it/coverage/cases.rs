@@ -146,6 +146,11 @@ pub(super) const QUERIES: &[Case] = &[
     existing("managementKey", |w| format!(r#"id: "{}""#, w.management_key), "{ id name }"),
     other("exportManifest", none, ""),
     other("planManifest", |w| format!(r#"manifest: {{org: "{}"}}"#, w.organization), "{ revision changes { action } }"),
+    other(
+        "replay",
+        |w| format!(r#"input: {{manifest: {{org: "{}"}}}}"#, w.organization),
+        "{ requests skipped changes { id } hasNextPage }",
+    ),
     other("auditEvents", none, "{ nodes { id action diff } pageInfo { hasNextPage } }"),
     other("auditVerification", none, "{ intact events problem }"),
     other("requestLogs", none, "{ nodes { id } pageInfo { hasNextPage } }"),

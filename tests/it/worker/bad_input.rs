@@ -128,6 +128,35 @@ async fn chunked_with_a_length_is_refused_and_the_connection_closed() {
     still_serves(&fleet, &key).await;
 }
 
+/// A coding that is not read leaves the end of the body in doubt, and a request without a host could be meant for another one.
+#[tokio::test]
+async fn codings_and_hosts_that_are_not_right_are_refused_and_the_connection_closed() {
+    let (fleet, key) = Fleet::governed().await;
+    let body = r#"{"model":"sim/free","messages":[{"role":"user","content":"x"}]}"#;
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let length = format!("Content-Length: {}\r\n", body.len());
+    for (framing, rest) in [
+        ("Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", &*chunks),
+        ("Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", &chunks),
+        ("Host: x\r\nTransfer-Encoding: gzip\r\n", &chunks),
+        ("Transfer-Encoding: chunked\r\n", &chunks),
+        (&length, body),
+        (&format!("Host: x\r\nHost: y\r\n{length}"), body),
+    ] {
+        let mut connection = Connection::open(fleet.worker().address()).await;
+        let head = format!("POST /anthropic/v1/messages HTTP/1.1\r\nx-api-key: {key}\r\nContent-Type: application/json\r\n{framing}\r\n");
+        connection.write(format!("{head}{rest}").as_bytes()).await.expect("a request that can be written");
+        let reply = connection.reply().await.expect("an answer");
+        assert_eq!(reply.status(), 400, "{framing}: {}", reply.text());
+        let answer = reply.json();
+        assert_eq!((&answer["type"], &answer["error"]["type"]), (&json!("error"), &json!("invalid_request_error")), "{framing}: {answer}");
+        assert_eq!(reply.header("connection").map(str::to_lowercase).as_deref(), Some("close"), "{framing}");
+        assert!(connection.closed_within(Duration::from_secs(5)).await, "{framing}");
+    }
+    assert_eq!(fleet.provider.count(), 0);
+    still_serves(&fleet, &key).await;
+}
+
 /// Behind a body whose end is not known, bytes of the caller's would be read as a request of its own.
 #[tokio::test]
 async fn what_follows_a_broken_body_is_not_read_as_a_request() {

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use figment::Figment;
-use figment::providers::{Format as _, Serialized, Toml};
-use figment::value::Dict;
+use policy::options::{BadKey, WrittenOptions};
 use policy::redis::RedisAddressError;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -36,16 +34,21 @@ const CONTROL_PLANE_KEYS: &[&str] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is not there or not readable.
-    #[error("config file `{path}` can't be read")]
+    #[error("config file `{}` can't be read", path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
-    /// An unknown key, or a value of the wrong kind.
-    #[error("configuration is not usable: {0}")]
-    Invalid(String),
+    /// No TOML, an unknown key, or a value of the wrong kind.
+    #[error("config file `{}` can't be used", path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Where in it, and why.
+        source: BadKey,
+    },
     /// Something without a default was not given.
     #[error("`--{0}` is missing (or its environment variable, or its key in the config file)")]
     Missing(&'static str),
@@ -210,19 +213,16 @@ impl WorkerOptions {
     /// # Errors
     /// When the file can't be read or holds an unknown key, when something is missing or out of range.
     pub fn into_config(self) -> Result<WorkerConfig, ConfigError> {
-        let file = match &self.config {
-            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?,
-            None => String::new(),
-        };
-        self.over(&file)?.check()
+        let Some(path) = self.config.clone() else { return self.check() };
+        match std::fs::read_to_string(&path) {
+            Ok(file) => self.over(&file).map_err(|source| ConfigError::Unusable { path, source })?.check(),
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
+        }
     }
 
     /// Flags and variables over the keys of `file`.
-    fn over(self, file: &str) -> Result<Self, ConfigError> {
-        let invalid = |error: figment::Error| ConfigError::Invalid(said_plainly(&error));
-        let mut keys: Dict = Figment::from(Toml::string(file)).extract().map_err(invalid)?;
-        keys.retain(|key, _| !CONTROL_PLANE_KEYS.contains(&key.as_str()));
-        Figment::from(Serialized::defaults(keys)).merge(Serialized::defaults(self)).extract().map_err(invalid)
+    fn over(self, file: &str) -> Result<Self, BadKey> {
+        WrittenOptions::read(file)?.without(|_, key| CONTROL_PLANE_KEYS.contains(&key)).under(&self)
     }
 
     /// From what was written to what is used.
@@ -300,11 +300,6 @@ fn set_ms(slot: &mut Duration, value: Option<u64>) {
     set(slot, value.map(Duration::from_millis));
 }
 
-/// What is wrong and at which key; not where in this program the keys were put together.
-fn said_plainly(error: &figment::Error) -> String {
-    if error.path.is_empty() { error.kind.to_string() } else { format!("`{}`: {}", error.path.join("."), error.kind) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,9 +322,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_names_it() {
-        let Err(ConfigError::Invalid(error)) = required().over("body_limit = 1\n") else { panic!("accepted an unknown key") };
-        assert!(error.starts_with("`body_limit`: unknown field") && !error.contains(".rs"), "{error}");
+    fn a_file_that_can_not_be_used_is_named_with_the_line_of_the_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("modelux.toml");
+        std::fs::write(&path, "drain_limit_ms = 5\nbody_limit = \"x\"\n").unwrap();
+        let options = WorkerOptions { config: Some(path.clone()), ..required() };
+        let error = options.into_config().unwrap_err();
+        assert_eq!(error.to_string(), format!("config file `{}` can't be used", path.display()));
+        let ConfigError::Unusable { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().starts_with("line 2: `body_limit`: unknown field"), "{source}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The request's body, whole, within its limit and its deadline.
 
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{HeaderMap, Version, header};
 use pingora_core::protocols::http::ServerSession;
 
 use super::ReadFailure;
@@ -18,11 +18,23 @@ pub(crate) fn check_framing(session: &ServerSession) -> Result<(), ReadFailure> 
     if head.headers.contains_key(header::TRANSFER_ENCODING) && !session.is_http2() && has_length(&session.to_h1_raw()) {
         return Err(ReadFailure::TwoLengths);
     }
+    if !codings(&head.headers).all(|coding| coding.eq_ignore_ascii_case(b"chunked")) || codings(&head.headers).nth(1).is_some() {
+        return Err(ReadFailure::TransferCoding);
+    }
+    if head.version == Version::HTTP_11 && head.headers.get_all(header::HOST).iter().count() != 1 {
+        return Err(ReadFailure::Host);
+    }
     let identity = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if head.headers.get(header::CONTENT_ENCODING).is_some_and(|value| !identity(value)) {
         return Err(ReadFailure::Encoded);
     }
     Ok(())
+}
+
+/// What a body went through on its way here, in order.
+fn codings(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(header::TRANSFER_ENCODING).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 fn has_length(raw_head: &[u8]) -> bool {
@@ -102,6 +114,14 @@ pub(crate) async fn linger(session: &mut ServerSession) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codings_are_read_over_lines_and_commas() {
+        let lines = [" gzip ,chunked", "identity"].map(|line| (header::TRANSFER_ENCODING, line.parse().unwrap()));
+        let headers: HeaderMap = lines.into_iter().collect();
+        assert_eq!(codings(&headers).collect::<Vec<_>>(), [&b"gzip"[..], b"chunked", b"identity"]);
+        assert_eq!(codings(&HeaderMap::new()).count(), 0);
+    }
 
     #[test]
     fn a_length_is_found_in_any_spelling_but_not_in_a_value() {

@@ -335,5 +335,6 @@ pub(crate) fn event(id: &str) -> UsageEvent {
         attempts: Vec::new(),
         charges: Vec::new(),
         trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
+        facts: None,
     }
 }

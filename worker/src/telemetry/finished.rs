@@ -265,6 +265,7 @@ mod tests {
             attempts: vec![attempt("status", 503, 1_000), attempt("ok", 200, 3_000)],
             charges: Vec::new(),
             trace: TraceRecord::default(),
+            facts: None,
         };
         let traced = |span, after| TracedAttempt {
             span,

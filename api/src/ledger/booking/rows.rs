@@ -103,11 +103,12 @@ pub(super) static LOG: Insert = Insert {
         ("worker_id", Kind::Text),
         ("bundle_revision", Kind::Int),
         ("ab_variant", Kind::Text),
+        ("facts", Kind::Json),
     ],
     conflict: "ON CONFLICT (id) DO NOTHING",
 };
 
-pub(super) fn log_values(event: &UsageEvent) -> [Value; 34] {
+pub(super) fn log_values(event: &UsageEvent) -> [Value; 35] {
     let folded = event.tokens.folded();
     [
         text(&event.request_id),
@@ -144,6 +145,7 @@ pub(super) fn log_values(event: &UsageEvent) -> [Value; 34] {
         text(&event.worker_id),
         i64::try_from(event.bundle_revision).unwrap_or(i64::MAX).into(),
         optional(event.ab_variant.as_deref()),
+        event.facts.as_ref().map_or(Value::String(None), json),
     ]
 }
 

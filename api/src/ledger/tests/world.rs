@@ -167,6 +167,7 @@ pub(super) fn event(id: &str, cost: NanoUsd, charges: Vec<Charge>) -> UsageEvent
         attempts: vec![],
         charges,
         trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
+        facts: None,
     }
 }
 

@@ -3,13 +3,14 @@
 //! Flat because people write it that way. Read by hand instead of with a tagged enum, so that a member of another strategy is refused with
 //! the ones that this strategy takes, and one that is missing by its name.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Aggregation, Attempt, CacheSettings, CascadeStep, EnsembleMember, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target,
     Variant,
 };
-use crate::source::Tier;
+use crate::source::{RoutingConfig, Tier};
 
 /// Every strategy with its own members.
 const STRATEGIES: [(&str, &[&str]); 9] = [
@@ -28,6 +29,9 @@ const STRATEGIES: [(&str, &[&str]); 9] = [
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Flat {
+    /// Of a config in a manifest, where it stands beside the document's own members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slug: Option<String>,
     strategy: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<Target>,
@@ -126,6 +130,9 @@ impl Flat {
             let known: Vec<_> = STRATEGIES.iter().map(|(name, _)| *name).collect();
             return Err(format!("unknown strategy `{}`; known are {}", self.strategy, known.join(", ")));
         };
+        if self.slug.is_some() {
+            return Err("`slug` is not part of a document".to_owned());
+        }
         if let Some(stranger) = self.stranger(own) {
             return Err(format!("`{stranger}` does not belong to strategy `{name}`, which takes {}", own.join(", ")));
         }
@@ -164,6 +171,21 @@ impl Flat {
     }
 }
 
+impl Serialize for RoutingConfig {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Flat { slug: Some(self.slug.clone()), ..Flat::from(&self.document) }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RoutingConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut flat = Flat::deserialize(deserializer)?;
+        let slug = flat.slug.take().ok_or_else(|| D::Error::missing_field("slug"))?;
+        let document = flat.into_document().map_err(|problem| D::Error::custom(format!("routing config `{slug}`: {problem}")))?;
+        Ok(Self { slug, document })
+    }
+}
+
 impl Serialize for RoutingDocument {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Flat::from(self).serialize(serializer)
@@ -172,7 +194,7 @@ impl Serialize for RoutingDocument {
 
 impl<'de> Deserialize<'de> for RoutingDocument {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Flat::deserialize(deserializer)?.into_document().map_err(serde::de::Error::custom)
+        Flat::deserialize(deserializer)?.into_document().map_err(D::Error::custom)
     }
 }
 
