@@ -7,6 +7,7 @@
 //! Leaves out: retired models, realtime and speech models, and what is charged by another unit than the token and the call.
 
 mod azure;
+mod credential;
 mod vendor;
 
 use std::sync::{Arc, LazyLock};
@@ -19,6 +20,7 @@ use crate::price::{LongContext, PriceSheet, Rates};
 use crate::source::Tier;
 
 pub use azure::AzureAddress;
+pub use credential::{AwsKeys, Credential, CredentialError};
 pub use vendor::{OutputMember, Quirks, StreamUsage, VENDORS, Vendor, find_vendor};
 
 /// The name of a catalogue line that is about every model of its vendor that has no line of its own.

@@ -2,6 +2,7 @@
 
 mod azure;
 mod bad_input;
+mod bedrock;
 mod cascades;
 mod decisions;
 mod drain;

@@ -25,6 +25,7 @@ use crate::exchange::{Failure, RefusedReply};
 use crate::metering::{AttemptEnd, consumption};
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent, refuse};
+use crate::upstream::bedrock::error_class;
 use crate::upstream::{Reply, WayBack};
 
 /// Ends when the caller closes the connection; never otherwise.
@@ -174,6 +175,7 @@ pub(crate) async fn pass_refusal(
     let RefusedReply { spoken, content_type, passed, body } = refused;
     let Flight { mut booking, trace, outgoing, .. } = *flight;
     let mut head = Head::new(status, request_id);
+    let class = error_class(&passed);
     for (name, value) in passed {
         head.value(name, value);
     }
@@ -183,7 +185,7 @@ pub(crate) async fn pass_refusal(
     let body = match is_json {
         true if spoken == caller => body,
         true => match convert::error(spoken, &body) {
-            Some((kind, message)) => write_refusal(caller, status, &kind, &message),
+            Some((kind, message)) => write_refusal(caller, status, class.as_deref().unwrap_or(&kind), &message),
             None => foreign_refusal(caller, status),
         },
         false => foreign_refusal(caller, status),

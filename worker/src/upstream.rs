@@ -5,8 +5,10 @@
 //!
 //! Leaves out: which target, how often and when to stop (`route`, `exchange`), and what the bytes mean (`llm`).
 
+pub(crate) mod access;
 pub(crate) mod address;
 pub(crate) mod azure;
+pub(crate) mod bedrock;
 pub(crate) mod connections;
 mod counted;
 pub(crate) mod destination;
@@ -28,6 +30,7 @@ pub(crate) use connections::Connections;
 pub(crate) use outgoing::{Outgoing, Way, WayBack};
 pub(crate) use reach::Reach;
 pub(crate) use reply::{Reply, ReplyBody, ReplyCut};
+use vendor::Vendor;
 
 /// Why there is no response head.
 #[derive(Debug, thiserror::Error)]
@@ -118,5 +121,6 @@ pub(crate) async fn send(
     let request = outgoing.to_wire(&prepared, line, way).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
     let reply = connections.exchange(&addresses, &request).await?;
-    Ok(Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply })
+    let reply = Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply };
+    Ok(if line.vendor == Vendor::Bedrock { bedrock::heard(reply) } else { reply })
 }

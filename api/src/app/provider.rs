@@ -1,6 +1,7 @@
 //! Providers: where models are served, with sealed credentials.
 
 use entity::provider::{ActiveModel, Entity, Model as Row};
+use policy::catalogue::Credential;
 use policy::id::{IdKind, new_id};
 use policy::source::Provider;
 use sea_orm::{ActiveValue::Set, DbErr, IntoActiveModel};
@@ -99,7 +100,15 @@ fn check(provider: &Provider) -> Result<(), OperationError> {
     if let Some(url) = &provider.base_url {
         valid::text("base_url", url)?;
     }
-    provider.api_key.as_ref().map_or(Ok(()), |secret| valid::secret("api_key", secret))
+    provider.api_key.as_ref().map_or(Ok(()), |api_key| check_api_key(provider, api_key))
+}
+
+/// What the vendor's requests are signed with has to be there, and to be said for where the provider is.
+fn check_api_key(provider: &Provider, api_key: &str) -> Result<(), OperationError> {
+    valid::secret("api_key", api_key)?;
+    let read = Credential::read(&provider.vendor, api_key);
+    let checked = read.and_then(|credential| credential.check_at(provider.base_url.as_deref().unwrap_or_default()));
+    checked.map_err(|error| OperationError::invalid(error.field, error.message))
 }
 
 /// Sets the secret columns where a new secret came; otherwise they stay.

@@ -18,6 +18,7 @@ mod event;
 pub(super) mod failure;
 #[cfg(test)]
 pub(super) mod gathered;
+mod hosted;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -29,6 +30,7 @@ pub(crate) use deltas::{DeltaReader, DeltaWriter};
 pub(super) use error::{write_error, write_error_event};
 pub(super) use event::read_event;
 pub(crate) use failure::read_error;
+pub use hosted::{Hosting, host};
 pub(super) use usage::read_usage;
 pub(super) use write::{write_completion, write_completion_events};
 

@@ -3,6 +3,7 @@
 //! The differences are data. What a vendor ignores is not listed; what it answers with an error is, because a caller who moves from one
 //! vendor to another by policy did not write the request for it. What only some models of a vendor refuse is left to the vendor to say.
 
+use super::AzureAddress;
 use crate::facts::Surface;
 
 /// A vendor this program knows by name.
@@ -31,6 +32,17 @@ impl Vendor {
             Surface::AnthropicMessages => matches!(self.name, "anthropic" | "bedrock" | "vertex"),
             Surface::Gemini => matches!(self.name, "google" | "vertex"),
             Surface::Passthrough => true,
+        }
+    }
+
+    /// The part of `base_url` that is an address like any other; the rest says how the vendor is spoken to.
+    ///
+    /// # Errors
+    /// What is wrong with it and what to write instead.
+    pub fn place<'a>(&self, base_url: &'a str) -> Result<&'a str, &'static str> {
+        match self.name {
+            "azure" => AzureAddress::read(base_url).map(|address| address.resource),
+            _ => Ok(base_url),
         }
     }
 }
@@ -129,7 +141,7 @@ pub const VENDORS: [Vendor; 18] = [
     other("anthropic", Some("https://api.anthropic.com"), true),
     other("google", Some("https://generativelanguage.googleapis.com"), true),
     Vendor { named_by_customers: true, ..chat("azure", None, LIKE_OPENAI) },
-    other("bedrock", None, false),
+    other("bedrock", None, true),
     other("vertex", None, false),
     chat("groq", Some("https://api.groq.com/openai/v1"), GROQ),
     chat("mistral", Some("https://api.mistral.ai/v1"), MISTRAL),

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::{Index, Rejections, names};
 use crate::bundle::v1;
 use crate::catalogue;
-use crate::catalogue::{AzureAddress, Listing};
+use crate::catalogue::Listing;
 use crate::money::Usd;
 use crate::price::{PriceSheet, Rates};
 use crate::source::{Model, ModelRecord, NOT_A_PRICE, Organization, is_price};
@@ -30,7 +30,7 @@ pub(super) fn compile_providers(organization: &Organization, rejections: &mut Re
         let base_url = provider.base_url.as_deref().or(default);
         match base_url {
             Some(url) => {
-                let place = if provider.vendor == "azure" { AzureAddress::read(url).map(|address| address.resource) } else { Ok(url) };
+                let place = vendor.map_or(Ok(url), |vendor| vendor.place(url));
                 let checked =
                     place.map_err(str::to_owned).and_then(|url| check_base_url(url, organization.settings.deny_private_upstreams));
                 if let Err(message) = checked {
@@ -59,6 +59,9 @@ fn address_wanted(vendor: &str) -> Option<&'static str> {
     match vendor {
         "openai_compatible" => Some("an `openai_compatible` provider needs an address, such as `http://127.0.0.1:8000/v1`"),
         "azure" => Some("an `azure` provider needs the address of its resource, such as `https://NAME.openai.azure.com`"),
+        "bedrock" => {
+            Some("a `bedrock` provider needs the address of its region, such as `https://bedrock-runtime.us-east-1.amazonaws.com`")
+        }
         _ => None,
     }
 }

@@ -106,6 +106,10 @@ fn every_rejection_names_resource_and_field() {
             "field `base_url`: an `openai_compatible` provider needs an address",
         ),
         (
+            json!({"providers": [{"name": "p", "vendor": "bedrock"}]}),
+            "field `base_url`: a `bedrock` provider needs the address of its region",
+        ),
+        (
             json!({"providers": [{"name": "p", "vendor": "azure"}]}),
             "field `base_url`: an `azure` provider needs the address of its resource",
         ),

@@ -209,11 +209,11 @@ fn an_expired_key_and_a_foreign_address_are_refused() {
 
 #[test]
 fn a_vendor_that_is_not_served_yet_is_refused_before_anything_is_sent() {
-    let providers = json!([{"name": "openai", "vendor": "openai"}, {"name": "sim", "vendor": "simulated"}, {"name": "elsewhere", "vendor": "bedrock", "base_url": "https://bedrock.example"}]);
+    let providers = json!([{"name": "openai", "vendor": "openai"}, {"name": "sim", "vendor": "simulated"}, {"name": "elsewhere", "vendor": "vertex", "base_url": "https://vertex.example"}]);
     let engine = engine(company(json!({"settings": {}, "providers": providers})));
     let (code, message) = decide(&engine, &request("elsewhere/x"), "0").unwrap_err();
     assert_eq!(code, "model_not_found");
-    assert!(message.contains("`bedrock`"), "{message}");
+    assert!(message.contains("`vertex`"), "{message}");
 }
 
 #[test]

@@ -132,8 +132,13 @@ impl Answer {
 
     /// These pieces of an event stream, each written on its own.
     pub fn stream(pieces: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        Self::stream_of("text/event-stream", pieces)
+    }
+
+    /// These pieces of a stream of another kind.
+    pub fn stream_of(content_type: &str, pieces: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
         let steps = pieces.into_iter().map(|piece| Step::Send(piece.into())).collect();
-        Self { body: Some(steps), framing: Framing::Chunked, ..Self::default() }.header("Content-Type", "text/event-stream")
+        Self { body: Some(steps), framing: Framing::Chunked, ..Self::default() }.header("Content-Type", content_type)
     }
 
     /// Adds a header.
@@ -141,6 +146,12 @@ impl Answer {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With this status.
+    #[must_use]
+    pub fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// Adds a wait before the head.

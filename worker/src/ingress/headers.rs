@@ -36,6 +36,13 @@ impl Forwarded {
         };
         if own.is_empty() { Cow::Borrowed(&self.any) } else { Cow::Owned([&self.any[..], own].concat()) }
     }
+
+    /// The words of the caller's `anthropic-beta`.
+    pub(crate) fn betas(&self) -> impl Iterator<Item = &str> {
+        let lines = self.anthropic.split(|byte| *byte == b'\n');
+        let words = lines.filter_map(|line| std::str::from_utf8(line.strip_prefix(b"anthropic-beta: ")?).ok());
+        words.flat_map(|words| words.split(',')).map(str::trim).filter(|word| !word.is_empty())
+    }
 }
 
 /// What the headers of one request say (contract 2.2).

@@ -14,6 +14,7 @@ use super::*;
 use crate::config::WorkerConfig;
 use crate::link::fake::{FakePlane, POOL_KEY, TOKEN};
 use crate::link::{Attached, attach_to};
+use crate::upstream::access::Access;
 
 /// A bundle with one key, whose SHA-256 is made of the digit `key`, and one provider with a secret.
 fn bundle(org_id: &str, revision: u64, key: char) -> v1::Bundle {
@@ -114,7 +115,8 @@ fn presented(digit: char) -> [u8; 32] {
 /// The opened key of the first provider.
 fn key_of(policy: &OrgPolicy) -> &str {
     let Some(Reach::Network(line)) = policy.reach(0) else { panic!("the provider can't be reached") };
-    line.key.as_ref().unwrap().expose_secret()
+    let Access::Key(key) = &line.access else { panic!("no key") };
+    key.expose_secret()
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use llm::convert::{self, Ask, Dropped, Stamp, embeddings, token_count};
 use llm::dialect::Dialect;
+use llm::dialect::anthropic_messages::{Hosting, host};
 use llm::dialect::openai_chat::{Adaptation, adapt};
 use llm::request::{Head, OutputField, OutputLimit, Rewrite};
 use llm::splice::Edits;
@@ -12,6 +13,8 @@ use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::SecretString;
 
 use super::SendError;
+use super::access::Access;
+use super::bedrock;
 use super::reach::Line;
 use super::vendor::{Call, Vendor};
 use crate::enforce::Admission;
@@ -84,7 +87,7 @@ impl<'r> Outgoing<'r> {
             return self.prepare_count(vendor, &target.model);
         }
         let (head, model) = (self.head, &*target.model);
-        let spoken = vendor.speaks(head.dialect, head.embeds).ok_or_else(unusable)?;
+        let spoken = vendor.speaks(head.dialect, model, head.embeds).ok_or_else(unusable)?;
         let output_limit = admission.output_limit();
         let quirks = vendor.quirks().filter(|_| spoken == Dialect::OpenAiChat);
         let (body, back, mut dropped, call) = if spoken == head.dialect {
@@ -110,6 +113,13 @@ impl<'r> Outgoing<'r> {
         let body = match quirks {
             Some(quirks) => body.adapted(&quirks, &mut dropped),
             None => body,
+        };
+        let body = match (vendor, spoken) {
+            (Vendor::Bedrock, Dialect::AnthropicMessages) => {
+                let betas = bedrock::betas(self.forwarded.betas(), &mut dropped);
+                body.hosted(&Hosting { version: bedrock::ANTHROPIC_VERSION, elsewhere: &["model", "stream"], betas: &betas })
+            }
+            _ => body,
         };
         if self.strict && !dropped.is_empty() {
             return Err(SendError::Strict { dropped: dropped.header() });
@@ -148,21 +158,29 @@ impl<'r> Outgoing<'r> {
 
     /// Head and body; `None` when the key can't be put into a header.
     pub(super) fn to_wire(&self, prepared: &Prepared<'_>, line: &Line, way: &Way<'_, '_>) -> Option<Bytes> {
-        let Line { vendor, site, key } = line;
-        let forwarded = self.forwarded.lines_for(prepared.spoken);
+        let Line { vendor, site, .. } = line;
+        let forwarded = self.forwarded.lines_for(vendor.takes_headers_of(prepared.spoken));
         let length = prepared.body.len();
         let mut wire = BytesMut::with_capacity(length.saturating_add(forwarded.len()).saturating_add(768));
         wire.put_slice(b"POST ");
+        let path = wire.len();
         wire.put_slice(site.path.as_bytes());
         vendor.write_path(prepared.spoken, &way.admission.target().model, prepared.call, &mut wire);
+        let path = path..wire.len();
         wire.put_slice(b" HTTP/1.1\r\nHost: ");
         wire.put_slice(site.authority.as_bytes());
         wire.put_slice(b"\r\nContent-Type: application/json\r\nAccept: ");
-        wire.put_slice(if self.head.stream { b"text/event-stream" } else { b"application/json" });
+        wire.put_slice(if self.head.stream { vendor.event_stream() } else { "application/json" }.as_bytes());
         wire.put_slice(b"\r\nAccept-Encoding: identity");
-        if let Some(key) = self.caller_key.or(key.as_ref())
-            && !vendor.write_key(key, &mut wire)
-        {
+        let shown = match (self.caller_key, &line.access) {
+            (Some(key), _) | (None, Access::Key(key)) => vendor.write_key(key, &mut wire),
+            (None, Access::Signed(signer)) => {
+                let url = site.url_of(wire.get(path)?)?;
+                signer.write(&url, &prepared.body.whole(), &mut wire)
+            }
+            (None, Access::Open) => true,
+        };
+        if !shown {
             return None;
         }
         vendor.write_version(&forwarded, &mut wire);
@@ -187,14 +205,26 @@ impl Body<'_> {
         if to == Adaptation::default() {
             return self;
         }
-        let body = match self {
-            Self::Edited(body, edits) => edits.apply(body),
-            Self::Written(body) => body,
-        };
+        let body = self.whole();
         // It was read or written here before, so it can be read; were it not so, the provider has the last word.
         let Ok(adapted) = adapt(&body, &to) else { return Self::Written(body) };
         adapted.dropped.into_iter().for_each(|member| dropped.note(member));
         Self::Written(adapted.body)
+    }
+
+    /// As the clouds take it that serve Anthropic's models.
+    fn hosted(self, hosting: &Hosting<'_>) -> Self {
+        let body = self.whole();
+        // As above: were it not to be read, the provider has the last word.
+        Self::Written(host(&body, hosting).unwrap_or(body))
+    }
+
+    /// All of it in one piece.
+    fn whole(&self) -> Bytes {
+        match self {
+            Self::Edited(body, edits) => edits.apply(body),
+            Self::Written(body) => body.clone(),
+        }
     }
 
     fn len(&self) -> usize {

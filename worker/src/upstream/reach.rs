@@ -3,10 +3,10 @@
 //! A provider that can't be reached does not spoil the bundle: it keeps the reason for whoever is routed to it, and the others serve.
 
 use policy::bundle::v1;
-use policy::catalogue::{AzureAddress, find_vendor};
+use policy::catalogue::find_vendor;
 use secrecy::SecretString;
 
-use super::azure::Azure;
+use super::access::Access;
 use super::site::Site;
 use super::vendor::Vendor;
 
@@ -26,8 +26,8 @@ pub(crate) struct Line {
     pub vendor: Vendor,
     /// Where it is.
     pub site: Site,
-    /// Its key, opened; absent where it wants none or callers bring their own.
-    pub key: Option<SecretString>,
+    /// With what it is called.
+    pub access: Access,
 }
 
 impl Reach {
@@ -36,22 +36,16 @@ impl Reach {
         if provider.vendor == "simulated" {
             return Self::Simulated;
         }
-        match vendor_and_site(provider) {
-            Ok((vendor, site)) => Self::Network(Line { vendor, site, key }),
-            Err(problem) => Self::Unusable(problem),
-        }
+        Line::to(provider, key).map_or_else(Self::Unusable, Self::Network)
     }
 }
 
-fn vendor_and_site(provider: &v1::Provider) -> Result<(Vendor, Site), &'static str> {
-    let unknown = "this version does not speak to its vendor";
-    let base_url = provider.base_url.as_deref().ok_or("it has no `base_url`")?;
-    let (vendor, place) = if provider.vendor == "azure" {
-        let quirks = find_vendor("azure").and_then(|vendor| vendor.quirks).ok_or(unknown)?;
-        let address = AzureAddress::read(base_url)?;
-        (Vendor::Azure(Azure::at(&address, quirks)), address.resource)
-    } else {
-        (Vendor::named(&provider.vendor).ok_or(unknown)?, base_url)
-    };
-    Ok((vendor, Site::parse(place).ok_or("its `base_url` can't be read")?))
+impl Line {
+    fn to(provider: &v1::Provider, key: Option<SecretString>) -> Result<Self, &'static str> {
+        let base_url = provider.base_url.as_deref().ok_or("it has no `base_url`")?;
+        let vendor = Vendor::at(&provider.vendor, base_url)?;
+        let place = find_vendor(&provider.vendor).map_or(Ok(base_url), |vendor| vendor.place(base_url))?;
+        let site = Site::parse(place).ok_or("its `base_url` can't be read")?;
+        Ok(Self { vendor, site, access: Access::of(&provider.vendor, base_url, key)? })
+    }
 }

@@ -11,6 +11,7 @@ use pingora_core::protocols::http::v1::client::HttpSession;
 use smallvec::SmallVec;
 
 use super::WayBack;
+use super::bedrock::Frames;
 use super::encoding::Decoder;
 use super::idle::Idle;
 use super::simulated::Simulation;
@@ -34,6 +35,8 @@ pub(crate) struct Reply {
 pub(crate) enum ReplyBody {
     /// A connection.
     Provider(Box<ProviderBody>),
+    /// A connection, in AWS's framing.
+    Framed(Box<Framed>),
     /// This process.
     Simulated(Simulation),
 }
@@ -50,6 +53,32 @@ pub(crate) struct ProviderBody {
     idle: Arc<Idle>,
     /// Where the provider compresses without being asked to.
     decoder: Option<Box<Decoder>>,
+}
+
+/// A body whose frames are said again as server-sent events.
+pub(crate) struct Framed {
+    body: ProviderBody,
+    frames: Frames,
+}
+
+impl Framed {
+    async fn next(&mut self) -> Result<Option<Bytes>, ReplyCut> {
+        loop {
+            match self.frames.next_events() {
+                Ok(Some(events)) => return Ok(Some(events)),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a provider's stream can't be read");
+                    return Err(ReplyCut);
+                }
+            }
+            match self.body.next().await? {
+                Some(piece) => self.frames.push(&piece),
+                None if self.frames.is_between_frames() => return Ok(None),
+                None => return Err(ReplyCut),
+            }
+        }
+    }
 }
 
 impl ProviderBody {
@@ -72,6 +101,14 @@ impl ProviderBody {
             if !decoded.is_empty() {
                 return Ok(Some(decoded));
             }
+        }
+    }
+
+    async fn finish(self) {
+        let Self { mut session, destination, idle, .. } = self;
+        session.respect_keepalive();
+        if let Some(stream) = session.reuse().await {
+            idle.put(destination, stream);
         }
     }
 }
@@ -102,7 +139,8 @@ impl Reply {
 /// What of a provider's head is the caller's business. Its limits are those of our account, and only matter when one was hit.
 fn passes(name: &HeaderName, status: u16) -> bool {
     match name.as_str() {
-        "openai-processing-ms" | "openai-version" | "openai-model" | "x-request-id" => true,
+        "openai-processing-ms" | "openai-version" | "openai-model" | "x-request-id" | "x-amzn-requestid" => true,
+        "x-amzn-errortype" => status >= 400,
         "retry-after" | "retry-after-ms" => status >= 400,
         other => status == 429 && other.starts_with("x-ratelimit-"),
     }
@@ -113,7 +151,16 @@ impl ReplyBody {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ReplyCut> {
         match self {
             Self::Provider(body) => body.next().await,
+            Self::Framed(framed) => framed.next().await,
             Self::Simulated(simulation) => simulation.next().await,
+        }
+    }
+
+    /// The same, whose bytes are in AWS's framing.
+    pub(super) fn framed(self, frames: Frames) -> Self {
+        match self {
+            Self::Provider(body) => Self::Framed(Box::new(Framed { body: *body, frames })),
+            other => other,
         }
     }
 
@@ -124,12 +171,10 @@ impl ReplyBody {
 
     /// Gives the connection back, if the body was read to its end.
     pub(crate) async fn finish(self) {
-        if let Self::Provider(body) = self {
-            let ProviderBody { mut session, destination, idle, .. } = *body;
-            session.respect_keepalive();
-            if let Some(stream) = session.reuse().await {
-                idle.put(destination, stream);
-            }
+        match self {
+            Self::Provider(body) => body.finish().await,
+            Self::Framed(framed) => framed.body.finish().await,
+            Self::Simulated(_) => {}
         }
     }
 }

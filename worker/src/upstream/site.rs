@@ -40,6 +40,11 @@ impl Site {
         let path = path.trim_end_matches('/').to_owned();
         Some(Self { tls, host: host.to_owned(), port, authority: authority.to_owned(), path, origin })
     }
+
+    /// The whole address of a path that begins with this site's.
+    pub(crate) fn url_of(&self, path: &[u8]) -> Option<String> {
+        Some(format!("{}{}", self.origin, std::str::from_utf8(path).ok()?))
+    }
 }
 
 fn split_port(authority: &str, default: u16) -> Option<(&str, u16)> {

@@ -1,15 +1,16 @@
 //! How each vendor is spoken to: in which dialect, under which path, with which header for the key.
 //!
 //! A caller's own dialect is kept wherever the vendor speaks it, because then the body passes through as it is. Leaves out: vendors whose
-//! requests are signed or whose keys are exchanged for tokens first; the catalogue says which vendors are served.
+//! what is shown or signed with a credential (`access`), and addresses (`site`).
 
 use bytes::{BufMut as _, BytesMut};
 use llm::dialect::Dialect;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use policy::catalogue::{Quirks, find_vendor};
+use policy::catalogue::{AzureAddress, Quirks, find_vendor};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::azure::Azure;
+use super::bedrock;
 
 /// Sent where an Anthropic provider is asked by somebody who does not say which version of its interface is meant.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -27,35 +28,43 @@ pub(crate) enum Vendor {
     Anthropic,
     /// Google's Gemini API.
     Google,
+    /// Amazon Bedrock.
+    Bedrock,
 }
 
 impl Vendor {
-    /// The vendor of this name in a bundle, if its name says how it is reached over the network.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        match (name, find_vendor(name)?.quirks) {
-            ("openai", Some(quirks)) => Some(Self::OpenAi(quirks)),
-            ("azure", _) => None,
-            (_, Some(quirks)) => Some(Self::Compatible(quirks)),
-            ("anthropic", None) => Some(Self::Anthropic),
-            ("google", None) => Some(Self::Google),
-            (_, None) => None,
-        }
+    /// The vendor of this name in a bundle, as `base_url` says that it is spoken to.
+    ///
+    /// # Errors
+    /// Why it can't be reached over the network.
+    pub(crate) fn at(name: &str, base_url: &str) -> Result<Self, &'static str> {
+        let unknown = "this version does not speak to its vendor";
+        Ok(match (name, find_vendor(name).ok_or(unknown)?.quirks) {
+            ("openai", Some(quirks)) => Self::OpenAi(quirks),
+            ("azure", Some(quirks)) => Self::Azure(Azure::at(&AzureAddress::read(base_url)?, quirks)),
+            (_, Some(quirks)) => Self::Compatible(quirks),
+            ("anthropic", None) => Self::Anthropic,
+            ("google", None) => Self::Google,
+            ("bedrock", None) => Self::Bedrock,
+            (_, None) => return Err(unknown),
+        })
     }
 
     /// How its chat differs from OpenAI's; absent where it speaks none.
     pub(crate) fn quirks(&self) -> Option<Quirks> {
         match self {
             Self::OpenAi(quirks) | Self::Compatible(quirks) | Self::Azure(Azure { quirks, .. }) => Some(*quirks),
-            Self::Anthropic | Self::Google => None,
+            Self::Anthropic | Self::Google | Self::Bedrock => None,
         }
     }
 
-    /// The dialect to speak to it on behalf of a caller who speaks `caller`; `None` where it has nothing of that kind.
-    pub(crate) fn speaks(&self, caller: Dialect, embeds: bool) -> Option<Dialect> {
+    /// The dialect to speak to its `model` on behalf of a caller who speaks `caller`; `None` where it has nothing of that kind.
+    pub(crate) fn speaks(&self, caller: Dialect, model: &str, embeds: bool) -> Option<Dialect> {
         match (self, embeds) {
             (Self::OpenAi(_) | Self::Compatible(_) | Self::Azure(_), true) => Some(Dialect::OpenAiEmbeddings),
             (Self::Google, _) => Some(Dialect::Gemini),
-            (Self::Anthropic, true) => None,
+            (Self::Anthropic | Self::Bedrock, true) => None,
+            (Self::Bedrock, false) => Some(bedrock::spoken(caller, model)),
             (Self::Anthropic, false) => Some(Dialect::AnthropicMessages),
             (Self::OpenAi(_) | Self::Azure(_), false) if caller == Dialect::OpenAiResponses => Some(Dialect::OpenAiResponses),
             (Self::OpenAi(_) | Self::Compatible(_) | Self::Azure(_), false) => Some(Dialect::OpenAiChat),
@@ -70,6 +79,7 @@ impl Vendor {
     /// Writes the path below the provider's base; `call` is what is asked for, where the path says it.
     pub(crate) fn write_path(&self, dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
         let fixed: &str = match dialect {
+            _ if *self == Self::Bedrock => "",
             Dialect::OpenAiChat | Dialect::BedrockConverse => "/chat/completions",
             Dialect::OpenAiResponses => "/responses",
             Dialect::OpenAiEmbeddings => "/embeddings",
@@ -89,8 +99,20 @@ impl Vendor {
         };
         match self {
             Self::Azure(azure) => azure.write_path(fixed, dialect, model, wire),
+            Self::Bedrock => bedrock::write_path(dialect, model, call, wire),
             _ => wire.put_slice(fixed.as_bytes()),
         }
+    }
+
+    /// The dialect whose header lines of the caller's it takes, where it is spoken to in `spoken`.
+    pub(crate) fn takes_headers_of(&self, spoken: Dialect) -> Dialect {
+        // What Anthropic has in headers, it has in the body.
+        if *self == Self::Bedrock { Dialect::BedrockConverse } else { spoken }
+    }
+
+    /// What streams come in.
+    pub(crate) fn event_stream(&self) -> &'static str {
+        if *self == Self::Bedrock { bedrock::EVENT_STREAM } else { "text/event-stream" }
     }
 
     /// Writes the header with the key; `false` when the key can't be put into a header.
@@ -100,7 +122,7 @@ impl Vendor {
             return false;
         }
         wire.put_slice(match self {
-            Self::OpenAi(_) | Self::Compatible(_) => b"\r\nAuthorization: Bearer ",
+            Self::OpenAi(_) | Self::Compatible(_) | Self::Bedrock => b"\r\nAuthorization: Bearer ",
             Self::Azure(_) => b"\r\napi-key: ",
             Self::Anthropic => b"\r\nx-api-key: ",
             Self::Google => b"\r\nx-goog-api-key: ",
@@ -156,8 +178,8 @@ mod tests {
 
     #[test]
     fn a_vendor_is_spoken_to_in_the_callers_dialect_where_it_speaks_it() {
-        use Dialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiEmbeddings, OpenAiResponses};
-        let vendor = |name| Vendor::named(name).expect("a vendor");
+        use Dialect::{AnthropicMessages, BedrockConverse, Gemini, OpenAiChat, OpenAiEmbeddings, OpenAiResponses};
+        let vendor = |name| Vendor::at(name, "https://x.example").expect("a vendor");
         for (name, caller, embeds, spoken) in [
             ("openai", OpenAiResponses, false, Some(OpenAiResponses)),
             ("openai", AnthropicMessages, false, Some(OpenAiChat)),
@@ -166,8 +188,10 @@ mod tests {
             ("anthropic", OpenAiChat, false, Some(AnthropicMessages)),
             ("anthropic", OpenAiEmbeddings, true, None),
             ("google", OpenAiChat, false, Some(Gemini)),
+            ("bedrock", OpenAiChat, false, Some(BedrockConverse)),
+            ("bedrock", OpenAiEmbeddings, true, None),
         ] {
-            assert_eq!(vendor(name).speaks(caller, embeds), spoken, "{name} {caller:?}");
+            assert_eq!(vendor(name).speaks(caller, "m", embeds), spoken, "{name} {caller:?}");
         }
     }
 

@@ -17,7 +17,8 @@ pub(crate) struct DeltaReader {
 }
 
 impl DeltaReader {
-    /// Reads one event: its type (`:event-type`, or `:exception-type` of an exception) and its payload.
+    /// Reads one event: its type (`:event-type`, `:exception-type` of an exception, `error` where there is neither) and
+    /// its payload.
     pub(crate) fn read<'e>(&mut self, event_type: &'e str, payload: &'e [u8], out: &mut Vec<Delta<'e>>) {
         if self.failed {
             return;
@@ -67,7 +68,7 @@ impl DeltaReader {
                     out.push(Delta::Usage(read_usage(report)?));
                 }
             }
-            exception if exception.ends_with("Exception") => {
+            exception if exception.ends_with("Exception") || exception == "error" => {
                 let message = event.text("message")?.unwrap_or("the provider broke off without a reason".into());
                 self.fail(exception.into(), message, out);
             }

@@ -28,7 +28,8 @@ fn from_value(value: &Value<'_>) -> Result<Option<Usage>, ReadUsageError> {
     })
 }
 
-/// Reads the payload of one event, taken out of its frame: a piece (`delta`), the end (`stopReason`), or the report, which is the last.
+/// Reads the payload of one event, taken out of its frame: a piece (`delta`), the end (`stopReason`), the report, which is the last, or an
+/// exception, which is all that has a `message`.
 pub(in crate::dialect) fn read_event(data: &[u8]) -> EventReading {
     EventReading::of(data, read)
 }
@@ -40,6 +41,7 @@ fn read(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError> {
         match &*key.key_bytes() {
             b"delta" => reading.count_text(&mut cursor, |name| matches!(name, b"signature" | b"redactedContent"))?,
             b"stopReason" => reading.done |= !cursor.value()?.is_null(),
+            b"message" => reading.failed |= !cursor.value()?.is_null(),
             b"usage" => reading.report(from_value(&cursor.value()?), |stated| Report::parts(stated, true)),
             _ => drop(cursor.value()?),
         }
