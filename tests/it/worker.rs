@@ -8,6 +8,7 @@ mod drain;
 mod ensembles;
 mod fallback;
 mod headers;
+mod keep_alive;
 mod pass_through;
 mod refusals;
 mod strategies;

@@ -5,7 +5,7 @@ use http::HeaderValue;
 use llm::convert::{self, ConvertError};
 use pingora_core::protocols::http::ServerSession;
 
-use super::{describe, json, say_again, send_said};
+use super::{closing, describe, json, say_again, send_said};
 use crate::exchange::attempts::{Flight, Whole};
 use crate::respond::head::{Head, Sent};
 
@@ -23,7 +23,11 @@ pub(crate) async fn pass_decided(
         head.rate(limit, remaining);
     }
     flight.booking.served_by(whole.target);
-    let said = said(&flight, &whole);
+    let mut said = said(&flight, &whole);
+    if outgoing.head.stream && closing::wanted(outgoing.head) {
+        let event = closing::event(outgoing, flight.booking.cost(), &flight.trace);
+        said = said.map(|said| closing::before_done(&said, &event));
+    }
     let (content_type, with_trace) = match outgoing.head.stream {
         true => (HeaderValue::from_static("text/event-stream"), false),
         false => (json(), outgoing.head.extensions.trace),
@@ -32,7 +36,7 @@ pub(crate) async fn pass_decided(
 }
 
 /// What the caller gets; `None` where the answer can't be said in the caller's dialect.
-fn said(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Option<Bytes> {
+pub(super) fn said(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Option<Bytes> {
     if whole.text.is_none() && !flight.outgoing.head.stream {
         return say_again(flight, whole.back, whole.body.clone());
     }
