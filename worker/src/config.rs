@@ -87,6 +87,8 @@ pub struct Limits {
     pub attempt_timeout: Duration,
     /// Time between two pieces of a response. Default 120 s.
     pub idle_timeout: Duration,
+    /// A stream without anything to send is kept alive this often, also before its provider has answered. Default 8 s.
+    pub stream_keep_alive: Duration,
     /// Time for an exchange from first to last byte. Default 600 s; the control plane's own limit bounds it on enrolment.
     pub exchange_limit: Duration,
     /// Time that running exchanges get on shutdown. Default 30 s.
@@ -160,6 +162,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(120),
+            stream_keep_alive: Duration::from_secs(8),
             exchange_limit: Duration::from_secs(600),
             drain_limit: Duration::from_secs(30),
         }

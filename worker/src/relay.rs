@@ -3,12 +3,19 @@
 //! Promises: where provider and caller speak one dialect, no byte is decoded and written again; a slow caller slows the provider down, not this process; a caller that leaves ends the
 //! provider's work; a stream that dies after its first byte ends with an error event and without `[DONE]`.
 
+mod closing;
 mod decided;
+mod standby;
 mod stream;
 
 pub(crate) use decided::pass_decided;
+pub(crate) use standby::{Attended, Standby, pass_begun};
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
 use llm::convert::{self, Dropped, embeddings, token_count};
 use llm::dialect::Dialect;
@@ -17,12 +24,14 @@ use llm::stream::meter::UsageVerdict;
 use llm::tokens::{TokenEstimate, output_from_bytes};
 use llm::usage::{Usage, UsageSource};
 use pingora_core::protocols::http::ServerSession;
-use policy::decision::ResolvedTarget;
+use policy::decision::{Permit, ResolvedTarget};
 
+use crate::budget::Budgets;
 use crate::enforce::{action_word, most_constraining};
 use crate::exchange::attempts::{Answer, First, Flight};
 use crate::exchange::{Failure, RefusedReply};
 use crate::metering::{AttemptEnd, consumption};
+use crate::policy_feed::OrgPolicy;
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent, refuse};
 use crate::upstream::bedrock::error_class;
@@ -55,7 +64,7 @@ pub(crate) async fn pass_on(
     let Answer { reply, first } = answer;
     match first {
         First::Whole(body) => pass_whole(flight, session, head, reply, body).await,
-        First::Piece(piece) => Box::pin(stream::pass(flight, session, head, reply, piece)).await,
+        First::Piece(piece) => Box::pin(stream::pass(flight, session, Some(head), reply, piece)).await,
     }
 }
 
@@ -80,23 +89,38 @@ fn describe(
     if let Some(tokens) = clamped {
         head.clamped(tokens);
     }
-    let (budgets, policy) = (&flight.context.budgets, &flight.caller.policy);
-    if let Some(view) = most_constraining(budgets, policy, flight.permit, Some(target), flight.facts.time) {
+    budget(head, &flight.context.budgets, &flight.caller.policy, (flight.permit, Some(target)), flight.facts.time);
+}
+
+/// The most constraining budget of a request, where one applies.
+fn budget(
+    head: &mut Head,
+    budgets: &Budgets,
+    policy: &Arc<OrgPolicy>,
+    (permit, target): (&Permit, Option<&ResolvedTarget>),
+    now: DateTime<Utc>,
+) {
+    if let Some(view) = most_constraining(budgets, policy, permit, target, now) {
         head.budget(&view.name, view.remaining(), action_word(&view), view.resets_at);
     }
 }
 
 async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, body: Bytes) -> Sent {
-    let Reply { status, spoken, back, content_type, body: connection, .. } = reply;
+    settle_whole(&mut flight, &reply, &body);
+    let Reply { back, content_type, body: connection, .. } = reply;
     connection.finish().await;
-    let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), spoken, &body);
-    let consumed = Some(consumption(flight.context, &verdict));
-    let took = flight.took();
-    flight.end(AttemptEnd { outcome: "ok", status, took, consumed });
     let said = say_again(&flight, back, body);
     let content_type = content_type.filter(|_| back == WayBack::Same).unwrap_or_else(json);
     let with_trace = flight.outgoing.head.extensions.trace;
     send_said(flight, session, head, said, content_type, with_trace).await
+}
+
+/// The attempt whose answer is here as a whole has ended.
+fn settle_whole(flight: &mut Flight<'_, '_>, reply: &Reply, body: &Bytes) {
+    let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), reply.spoken, body);
+    let consumed = Some(consumption(flight.context, &verdict));
+    let took = flight.took();
+    flight.end(AttemptEnd { outcome: "ok", status: reply.status, took, consumed });
 }
 
 /// Sends a whole answer whose attempts are settled, and closes the books.
@@ -172,37 +196,37 @@ pub(crate) async fn pass_refusal(
     status: u16,
     refused: RefusedReply,
 ) -> Sent {
-    let RefusedReply { spoken, content_type, passed, body } = refused;
     let Flight { mut booking, trace, outgoing, .. } = *flight;
     let mut head = Head::new(status, request_id);
-    let class = error_class(&passed);
-    for (name, value) in passed {
+    let caller = outgoing.head.dialect;
+    let body = if is_json(&refused) && refused.spoken == caller {
+        refused.body
+    } else {
+        let (kind, message) = refusal_words(&refused, status);
+        let code = Some(llm::error::ErrorCode::Name("upstream_refused"));
+        caller.write_error(&llm::error::ErrorReply { status, message: &message, kind: &kind, code, param: None, budget: None })
+    };
+    for (name, value) in refused.passed {
         head.value(name, value);
     }
     head.cost(booking.cost());
-    let is_json = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    let caller = outgoing.head.dialect;
-    let body = match is_json {
-        true if spoken == caller => body,
-        true => match convert::error(spoken, &body) {
-            Some((kind, message)) => write_refusal(caller, status, class.as_deref().unwrap_or(&kind), &message),
-            None => foreign_refusal(caller, status),
-        },
-        false => foreign_refusal(caller, status),
-    };
     booking.first_byte();
     let sent = head.send(session, json(), body).await;
     booking.close(if sent.is_ok() { status } else { 499 }, Some("upstream_refused"), &trace);
     sent
 }
 
-fn foreign_refusal(caller: Dialect, status: u16) -> Bytes {
-    write_refusal(caller, status, "upstream_error", &format!("the provider refused the request with status {status}"))
+fn is_json(refused: &RefusedReply) -> bool {
+    refused.content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
-fn write_refusal(caller: Dialect, status: u16, kind: &str, message: &str) -> Bytes {
-    let code = Some(llm::error::ErrorCode::Name("upstream_refused"));
-    caller.write_error(&llm::error::ErrorReply { status, message, kind, code, param: None, budget: None })
+/// Class and words of a provider's refusal; ours, where it has none that can be read.
+fn refusal_words(refused: &RefusedReply, status: u16) -> (Cow<'_, str>, Cow<'_, str>) {
+    let read = if is_json(refused) { convert::error(refused.spoken, &refused.body) } else { None };
+    let Some((kind, message)) = read else {
+        return (Cow::Borrowed("upstream_error"), Cow::Owned(format!("the provider refused the request with status {status}")));
+    };
+    (error_class(&refused.passed).map_or(kind, Cow::Owned), message)
 }
 
 pub(crate) fn json() -> HeaderValue {

@@ -26,6 +26,7 @@ const WORKER_KEYS: &[&str] = &[
     "connect_timeout_ms",
     "attempt_timeout_ms",
     "idle_timeout_ms",
+    "stream_keep_alive_ms",
     "exchange_limit_ms",
     "heartbeat_interval_ms",
     "feed_wait_ms",

@@ -27,6 +27,15 @@ pub struct Elements {
 }
 
 impl Elements {
+    /// A whole event stream as an array.
+    #[must_use]
+    pub fn of(stream: &[u8]) -> Vec<u8> {
+        let mut elements = Self::default();
+        let mut array = elements.push(stream);
+        array.extend(elements.finish());
+        array
+    }
+
     /// Takes bytes of the event stream, cut anywhere; the elements of all events that are whole.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());

@@ -153,6 +153,10 @@ pub struct WorkerOptions {
     #[arg(long, env = "MODELUX_IDLE_TIMEOUT_MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_ms: Option<u64>,
+    /// How often a stream without anything to send is kept alive
+    #[arg(long, env = "MODELUX_STREAM_KEEP_ALIVE_MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_keep_alive_ms: Option<u64>,
     /// Time for an exchange from first to last byte
     #[arg(long, env = "MODELUX_EXCHANGE_LIMIT_MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,6 +258,7 @@ impl WorkerOptions {
         set_ms(&mut limits.connect_timeout, self.connect_timeout_ms);
         set_ms(&mut limits.attempt_timeout, self.attempt_timeout_ms);
         set_ms(&mut limits.idle_timeout, self.idle_timeout_ms);
+        set_ms(&mut limits.stream_keep_alive, self.stream_keep_alive_ms);
         set_ms(&mut limits.exchange_limit, self.exchange_limit_ms);
         set_ms(&mut limits.drain_limit, self.drain_limit_ms);
 
@@ -276,9 +281,10 @@ impl WorkerOptions {
 }
 
 fn check_ranges(config: WorkerConfig) -> Result<WorkerConfig, ConfigError> {
-    let rules: [(bool, &'static str, &'static str); 6] = [
+    let rules: [(bool, &'static str, &'static str); 7] = [
         (config.limits.threads >= 1, "threads", "at least 1"),
         (config.limits.body_bytes >= 1024, "body_limit_bytes", "at least 1024"),
+        (config.limits.stream_keep_alive >= Duration::from_millis(50), "stream_keep_alive_ms", "at least 50"),
         (config.spool.segment_bytes >= 64 << 10, "spool_segment_bytes", "at least 65536"),
         (config.spool.limit_bytes / 4 >= config.spool.segment_bytes, "spool_limit_bytes", "at least four segments"),
         (config.spool.batch_events >= 1, "spool_batch_events", "at least 1"),

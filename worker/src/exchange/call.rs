@@ -1,5 +1,6 @@
 //! A model is asked, on whichever surface: the chain of stages, in their order.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use crate::identity::{self, Caller};
 use crate::ingress::headers::{CallerHeaders, framing_in_query, key_in_query, presented_key};
 use crate::ingress::{ReadFailure, body, percent_decoded};
 use crate::metering::Booking;
-use crate::relay;
+use crate::relay::{self, Attended};
 use crate::respond::Refusal;
 use crate::respond::head::{Sent, refuse};
 use crate::upstream::Outgoing;
@@ -226,14 +227,9 @@ impl<'c> Exchange<'c> {
             current: None,
             last: Arc::default(),
         });
-        let answered = tokio::select! {
-            biased;
-            answered = flight.run(self.arrival.started) => answered,
-            () = relay::caller_gone(session) => Err(Failure::Gone),
-        };
+        let standby = relay::Standby { exchange: *self, facts: &asked.facts, permit, rate: asked.rate, framing: asked.framing };
+        let Attended { answered, begun } = standby.attend(session, pin!(flight.run(self.arrival.started))).await;
         match answered {
-            Ok(Answered::Passing(answer)) => relay::pass_on(flight, session, &self.arrival.request_id, answer, asked.rate).await,
-            Ok(Answered::Decided(whole)) => Box::pin(relay::pass_decided(flight, session, *whole, asked.rate)).await,
             Err(Failure::Gone) => {
                 // Dropping the walk has cancelled the provider's work; what it read until then may be billed.
                 flight.end_estimated("cancelled", 0);
@@ -241,6 +237,9 @@ impl<'c> Exchange<'c> {
                 booking.close(499, Some("client_closed_request"), &trace);
                 Err(crate::respond::head::CallerGone)
             }
+            answered if begun => Box::pin(relay::pass_begun(flight, session, answered)).await,
+            Ok(Answered::Passing(answer)) => relay::pass_on(flight, session, &self.arrival.request_id, answer, asked.rate).await,
+            Ok(Answered::Decided(whole)) => Box::pin(relay::pass_decided(flight, session, *whole, asked.rate)).await,
             Err(Failure::UpstreamStatus { status, reply: Some(reply), .. }) => {
                 relay::pass_refusal(flight, session, &self.arrival.request_id, status, *reply).await
             }

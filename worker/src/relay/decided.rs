@@ -6,7 +6,7 @@ use llm::convert::{self, ConvertError};
 use llm::stream::{Elements, Framing};
 use pingora_core::protocols::http::ServerSession;
 
-use super::{describe, json, say_again, send_said};
+use super::{closing, describe, json, say_again, send_said};
 use crate::exchange::attempts::{Flight, Whole};
 use crate::respond::head::{Head, Sent};
 
@@ -24,7 +24,11 @@ pub(crate) async fn pass_decided(
         head.rate(limit, remaining);
     }
     flight.booking.served_by(whole.target);
-    let said = said(&flight, &whole);
+    let mut said = said(&flight, &whole);
+    if outgoing.head.stream && closing::wanted(outgoing.head) {
+        let event = closing::event(outgoing, flight.booking.cost(), &flight.trace);
+        said = said.map(|said| closing::before_done(&said, &event));
+    }
     let (content_type, with_trace) = match outgoing.head.stream {
         true if outgoing.framing == Framing::Array => (json(), false),
         true => (HeaderValue::from_static("text/event-stream"), false),
@@ -34,7 +38,7 @@ pub(crate) async fn pass_decided(
 }
 
 /// What the caller gets; `None` where the answer can't be said in the caller's dialect.
-fn said(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Option<Bytes> {
+pub(super) fn said(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Option<Bytes> {
     if whole.text.is_none() && !flight.outgoing.head.stream {
         return say_again(flight, whole.back, whole.body.clone());
     }
@@ -56,12 +60,7 @@ fn write(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Result<Bytes, ConvertErr
         false => convert::write(&answer, caller, &stamp),
     };
     match (outgoing.head.stream, outgoing.framing) {
-        (true, Framing::Array) => {
-            let mut elements = Elements::default();
-            let mut array = elements.push(&written?);
-            array.extend(elements.finish());
-            Ok(Bytes::from(array))
-        }
+        (true, Framing::Array) => Ok(Bytes::from(Elements::of(&written?))),
         _ => written.map(Bytes::from),
     }
 }

@@ -8,15 +8,15 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderValue;
 use llm::convert::StreamConverter;
-use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, StreamOutcome, UsageEvents};
 use llm::stream::{Elements, Framing};
-use memchr::memmem;
 use pingora_core::protocols::http::ServerSession;
 
+use super::closing::{self, before_done, join};
+use super::standby::keep_alive;
 use super::{caller_gone, json, write};
 use crate::clock;
 use crate::exchange::Failure;
@@ -26,8 +26,8 @@ use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent};
 use crate::upstream::{Reply, WayBack};
 
-/// A comment goes out after this long without anything else.
-const QUIET: Duration = Duration::from_secs(10);
+/// The shortest wait for the next look around.
+const LEAST_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes that are gathered into one write at most.
 const GATHER: usize = 64 << 10;
 
@@ -62,8 +62,14 @@ struct Passage<'s, 'f, 'c, 'p> {
     wrote: Instant,
 }
 
-/// Passes a stream on.
-pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, first: Bytes) -> Sent {
+/// Passes a stream on. Without a head where the caller has one already.
+pub(super) async fn pass(
+    mut flight: Box<Flight<'_, '_>>,
+    session: &mut ServerSession,
+    head: Option<Head>,
+    reply: Reply,
+    first: Bytes,
+) -> Sent {
     let Reply { status, spoken, back, content_type, mut body, .. } = reply;
     let elements = (flight.outgoing.framing == Framing::Array).then(Elements::default);
     let content_type = match elements {
@@ -73,7 +79,10 @@ pub(super) async fn pass(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSe
     let converter = converter(&flight, back);
     flight.booking.first_byte();
     let usage_events = if flight.outgoing.head.include_usage { UsageEvents::Forward } else { UsageEvents::Withhold };
-    let sent = head.send_stream(session, content_type).await;
+    let sent = match head {
+        Some(head) => head.send_stream(session, content_type).await,
+        None => Ok(status),
+    };
     let mut passage = Passage {
         session,
         flight: &mut flight,
@@ -109,8 +118,9 @@ impl Passage<'_, '_, '_, '_> {
     async fn run(&mut self, body: &mut crate::upstream::ReplyBody, first: Bytes) -> Ending {
         let context = self.flight.context;
         let (idle, limit) = (context.limits.idle_timeout, self.wrote.checked_add(context.exchange_limit()));
+        let quiet = context.limits.stream_keep_alive;
         let mut heard = self.wrote;
-        let mut timer = Box::pin(pingora_timeout::sleep(QUIET.min(idle)));
+        let mut timer = Box::pin(pingora_timeout::sleep(quiet.min(idle)));
         let mut piece = Some(first);
         loop {
             if let Some(piece) = piece.take() {
@@ -133,10 +143,13 @@ impl Passage<'_, '_, '_, '_> {
                     if now.saturating_duration_since(heard) >= idle || limit.is_some_and(|limit| now >= limit) {
                         return Ending::Stalled;
                     }
-                    if self.keep_alive(now).await.is_err() {
+                    if self.keep_alive(now, quiet).await.is_err() {
                         return Ending::Gone;
                     }
-                    timer = Box::pin(pingora_timeout::sleep(QUIET.min(idle)));
+                    // In the middle of an event nothing of ours can go out.
+                    let spent = if self.between_events { now.saturating_duration_since(self.wrote) } else { Duration::ZERO };
+                    let left = idle.saturating_sub(now.saturating_duration_since(heard));
+                    timer = Box::pin(pingora_timeout::sleep(quiet.saturating_sub(spent).min(left).max(LEAST_PAUSE)));
                 }
                 () = caller_gone(self.session) => return Ending::Gone,
             }
@@ -211,30 +224,11 @@ impl Passage<'_, '_, '_, '_> {
 
     /// When the terminator is about to go out: settles, and writes the event with what the caller asked to know.
     fn own_event(&mut self) -> Option<Bytes> {
-        let head = self.flight.outgoing.head;
-        // The other dialects have no place for an event of ours, or clients that take none.
-        if head.dialect != Dialect::OpenAiChat
-            || !(head.include_usage || head.extensions.trace)
-            || !self.meter.as_ref().is_some_and(StreamMeter::done)
-        {
+        if !closing::wanted(self.flight.outgoing.head) || !self.meter.as_ref().is_some_and(StreamMeter::done) {
             return None;
         }
         self.settle(Ending::Complete, 200);
-        let (flight, outgoing) = (&self.flight, self.flight.outgoing);
-        let trace = if head.extensions.trace { Some(flight.trace.to_json()) } else { None };
-        let mut event = format!(
-            "data: {{\"id\":\"chatcmpl-{}\",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":{},\"choices\":[],\"mlx:cost_usd\":\"{}\"",
-            outgoing.request_id,
-            outgoing.created,
-            serde_json::Value::from(head.model.as_ref()),
-            flight.booking.cost(),
-        );
-        if let Some(trace) = trace {
-            event.push_str(",\"mlx:trace\":");
-            event.push_str(trace.get());
-        }
-        event.push_str("}\n\n");
-        Some(Bytes::from(event))
+        Some(closing::event(self.flight.outgoing, self.flight.booking.cost(), &self.flight.trace))
     }
 
     /// Ends the metering and the attempt; once.
@@ -321,23 +315,13 @@ impl Passage<'_, '_, '_, '_> {
         }
     }
 
-    async fn keep_alive(&mut self, now: Instant) -> Result<(), CallerGone> {
-        if self.between_events && now.saturating_duration_since(self.wrote) >= QUIET {
+    async fn keep_alive(&mut self, now: Instant, quiet: Duration) -> Result<(), CallerGone> {
+        if self.between_events && now.saturating_duration_since(self.wrote) >= quiet {
             self.wrote = now;
             return write(self.session, keep_alive(self.flight.outgoing.head.dialect)).await;
         }
         Ok(())
     }
-}
-
-/// What keeps a stream alive: a comment, but for clients that are told of one in another way (Anthropic's wait for pings) or that take a
-/// comment for data (Gemini's).
-fn keep_alive(dialect: Dialect) -> Bytes {
-    Bytes::from_static(match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings | Dialect::BedrockConverse => b": keep-alive\n\n",
-        Dialect::AnthropicMessages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
-        Dialect::Gemini => b"\n",
-    })
 }
 
 /// What says the stream again, where caller and provider speak two dialects.
@@ -346,31 +330,4 @@ fn converter(flight: &Flight<'_, '_>, back: WayBack) -> Option<StreamConverter> 
     let (head, outgoing) = (flight.outgoing.head, flight.outgoing);
     let id = head.dialect.reply_id(outgoing.request_id);
     StreamConverter::new(spoken, head.dialect, &outgoing.stamp(&id), head.include_usage).ok()
-}
-
-fn join(pieces: &[Bytes]) -> Bytes {
-    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces {
-        joined.extend_from_slice(piece);
-    }
-    joined.freeze()
-}
-
-/// Puts `event` before the terminator, where that is in sight, else behind everything.
-fn before_done(bytes: &Bytes, event: &Bytes) -> Bytes {
-    let at = memmem::rfind(bytes, b"data: [DONE]").or_else(|| memmem::rfind(bytes, b"data:[DONE]")).unwrap_or(bytes.len());
-    join(&[bytes.slice(..at), event.clone(), bytes.slice(at..)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_event_goes_before_the_terminator() {
-        let bytes = Bytes::from_static(b"data: {}\n\ndata: [DONE]\n\n");
-        assert_eq!(before_done(&bytes, &Bytes::from_static(b"data: 1\n\n")), "data: {}\n\ndata: 1\n\ndata: [DONE]\n\n");
-        let split = Bytes::from_static(b"NE]\n\n");
-        assert_eq!(before_done(&split, &Bytes::from_static(b"data: 1\n\n")), "NE]\n\ndata: 1\n\n");
-    }
 }

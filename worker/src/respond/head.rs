@@ -65,6 +65,11 @@ impl Head {
     pub(crate) fn served_by(&mut self, provider: &str, model: &str) {
         self.text(PROVIDER, provider);
         self.text(MODEL, model);
+        self.bypassed_cache();
+    }
+
+    /// The answer is nobody's that was kept.
+    pub(crate) fn bypassed_cache(&mut self) {
         self.fixed(CACHE, "BYPASS");
     }
 
