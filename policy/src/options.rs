@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_can_not_be_used_is_named_with_its_line() {
         assert!(refused("# a\nthreads = \"two\"\n").starts_with("line 2: `threads`: invalid type: string \"two\", expected u64"));
-        assert_eq!(refused("\n\nnmae = 'x'\n"), "line 3: `nmae`: unknown field `nmae`; `--help` lists the options");
+        assert_eq!(refused("\n\nlabel = 'x'\n"), "line 3: `label`: unknown field `label`; `--help` lists the options");
         assert!(refused("[worker]\nthreads = 1\n").starts_with("line 1: `worker`: unknown field `worker`"));
     }
 
