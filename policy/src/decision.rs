@@ -365,12 +365,16 @@ pub enum TraceStep {
         then: Arc<str>,
     },
     /// What a rule list that asks for `health` could see of a target; absent where nothing was measured.
+    #[n(17)]
     Measured {
         /// `provider/model`
+        #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
         /// Median latency in whole milliseconds.
+        #[n(1)]
         p50_ms: u64,
         /// Whether it was considered usable.
+        #[n(2)]
         ok: bool,
     },
     /// An expression failed at run time.

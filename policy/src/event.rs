@@ -364,6 +364,7 @@ mod tests {
             peer: [127, 0, 0, 1].into(),
             kept_input: false,
             provider_tool: None,
+            findings: crate::guardrail::Findings::default(),
         }
     }
 

@@ -73,6 +73,7 @@ fn logged(row: &Row) -> Option<LoggedRequest> {
         peer,
         kept_input,
         provider_tool,
+        findings,
     } = read(row.facts.as_ref()?)?;
     let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
     let facts = RequestFacts {
@@ -83,6 +84,7 @@ fn logged(row: &Row) -> Option<LoggedRequest> {
         input_tokens_bound,
         kept_input: kept_input.then_some("what the provider keeps"),
         provider_tool,
+        findings,
         max_output_tokens,
         choices,
         has_tools,

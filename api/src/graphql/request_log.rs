@@ -110,6 +110,7 @@ impl From<LoggedFacts> for RequestFactsView {
             peer,
             kept_input: _,
             provider_tool: _,
+            findings: _,
         } = facts;
         Self {
             input_tokens: count(input_tokens),

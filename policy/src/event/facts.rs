@@ -1,6 +1,6 @@
 //! What rules could see of a request and no other field of its event says, so that the decision can be made again.
 //!
-//! A few integers and flags and two strings that are there already: recording them costs a request nothing worth measuring. What hangs on
+//! A few integers and flags, two strings that are there already and what guardrails counted: recording them costs a request nothing worth measuring. What hangs on
 //! chance is not here, since it follows from the request's id ([`crate::id::draw_of`]); what was known of money and health is in the trace.
 
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::RequestFacts;
+use crate::guardrail::Findings;
 
 /// Those of one request. In the request log it is a JSON object with the names of the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -47,6 +48,10 @@ pub struct LoggedFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cbor(n(9), with = "crate::cbor::optional_text", has_nil)]
     pub provider_tool: Option<Arc<str>>,
+    /// What the guardrails of the project had found.
+    #[serde(default, skip_serializing_if = "Findings::is_empty")]
+    #[cbor(n(10), default)]
+    pub findings: Findings,
 }
 
 impl From<&RequestFacts> for LoggedFacts {
@@ -62,6 +67,7 @@ impl From<&RequestFacts> for LoggedFacts {
             peer: facts.peer,
             kept_input: facts.kept_input.is_some(),
             provider_tool: facts.provider_tool.clone(),
+            findings: facts.findings,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Kinds of findings, and how many of each a request has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use minicbor::{Decoder, Encoder};
@@ -12,7 +13,7 @@ const KINDS: usize = 10;
 pub const GROUPS: [&str; 2] = ["pii", "secret"];
 
 /// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// An e-mail address.
@@ -213,6 +214,13 @@ impl<C> minicbor::Decode<'_, C> for Findings {
     fn decode(d: &mut Decoder<'_>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let counted = d.map_iter::<&str, u32>()?;
         counted.map(|entry| entry.map(|(name, count)| (FindingKind::named(name).unwrap_or(FindingKind::Other), count))).collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Findings {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let counted = BTreeMap::<FindingKind, u32>::deserialize(deserializer)?;
+        Ok(counted.into_iter().collect())
     }
 }
 

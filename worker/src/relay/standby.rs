@@ -143,7 +143,7 @@ async fn fail(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, fail
         let event = framed(&flight, refused_event(caller, *status, reply));
         return end(flight, session, event, Some("upstream_refused")).await;
     }
-    flight.trace.push(TraceStep::Denied { code: refusal.code(), message: refusal.message().to_owned() });
+    flight.trace.push(TraceStep::Denied { code: refusal.code().into(), message: refusal.message().to_owned() });
     let event = framed(&flight, refusal.event(0));
     end(flight, session, event, Some(refusal.code())).await
 }

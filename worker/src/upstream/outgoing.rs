@@ -130,7 +130,7 @@ impl<'r> Outgoing<'r> {
     /// Says the request as a provider of `vendor` counts it.
     fn prepare_count(&self, vendor: &Vendor, model: &str) -> Result<Prepared<'r>, SendError> {
         let caller = self.head.dialect;
-        let spoken = vendor.speaks(caller, false).unwrap_or(caller);
+        let spoken = vendor.speaks(caller, model, false).unwrap_or(caller);
         let (body, back, dropped) = if spoken == caller {
             let rewrite = Rewrite { model: Some(model), ..Rewrite::default() };
             (self.head.layout.upstream_body(self.body, &rewrite), WayBack::Same, Dropped::default())
