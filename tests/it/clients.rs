@@ -3,6 +3,7 @@
 //! The clients are in the versions that `tests/clients` pins; `scripts/install-clients` installs them. What each of them could do is kept in
 //! `docs/compatibility.md`, which these tests compare and write.
 
+mod agents;
 mod compatibility;
 mod installed;
 mod scenario;

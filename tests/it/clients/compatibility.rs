@@ -20,12 +20,12 @@ pub(super) struct Row {
     pub(super) provider: String,
     /// See [`CASES`].
     pub(super) case: String,
-    /// `ok`.
+    /// `ok`, or what went wrong.
     pub(super) found: String,
 }
 
 /// Cases as scripts call them, and as people do.
-const CASES: [(&str, &str); 8] = [
+const CASES: [(&str, &str); 9] = [
     ("plain", "plain"),
     ("stream", "stream"),
     ("tools_whole", "tools"),
@@ -34,6 +34,7 @@ const CASES: [(&str, &str); 8] = [
     ("errors", "errors"),
     ("disconnect", "disconnect"),
     ("task", "task with its tools"),
+    ("refused", "budget spent"),
 ];
 
 const BEGINNING: &str = "# Compatibility
@@ -49,7 +50,8 @@ references. *Passed through* means that the provider speaks the client's dialect
 - *structured output*: a JSON schema that reaches the provider
 - *errors*: 400, 401, 402, 404 and 429 as the SDK's own classes
 - *disconnect*: the client leaves in the middle of a stream; the request is settled and logged
-- *task with its tools*: an agent writes a file as it was told, by calling its own tools
+- *task with its tools*: an agent writes a file as the model tells it, with a tool of its own
+- *budget spent*: an agent ends and shows why it was refused
 ";
 
 /// Compares one client's section with the document, and writes it where it differs.

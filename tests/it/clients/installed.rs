@@ -79,6 +79,13 @@ impl Ecosystem {
             }
         }
     }
+
+    /// A program of an installed Node package, by its path below `node_modules`.
+    pub(super) fn program(self, path: &str, scratch: &Scratch) -> Command {
+        let mut node = bare("node", scratch);
+        node.arg(self.directory().join("node_modules").join(path));
+        node
+    }
 }
 
 /// A program with a home of its own.

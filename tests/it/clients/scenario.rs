@@ -1,12 +1,18 @@
 //! What the clients talk to: one worker, three kinds of providers that are one scripted one, and a key whose budget is spent.
 
 use serde_json::{Value, json};
-use tests::fleet::Fleet;
+use tests::fleet::{Fleet, nano};
 use tests::provider::{Asked, Said, SimulatedProvider};
+use tests::wait::{SOON, until};
 
 /// What `hello` says.
-const HELLO: &str = "Grüße from Zürich 🦀, said in pieces.";
+pub(super) const HELLO: &str = "Grüße from Zürich 🦀, said in pieces.";
 const CITIES: [&str; 2] = ["Zürich", "São Paulo"];
+
+/// What `task` wants to have written, and where; and what it says when that was done.
+pub(super) const GREETING: &str = "Grüße from an agent 🦀";
+pub(super) const GREETING_FILE: &str = "greeting.txt";
+pub(super) const TASK_DONE: &str = "The greeting is written.";
 
 /// The kinds of providers, by their names and their vendors'.
 pub(super) const PROVIDERS: [&str; 3] = ["openai", "anthropic", "google"];
@@ -31,6 +37,15 @@ impl Stage {
     /// `http://…`
     pub(super) fn base_url(&self) -> String {
         format!("http://{}", self.fleet.worker().address())
+    }
+
+    /// Waits until all that was reserved is settled, and something was.
+    pub(super) async fn nothing_is_held(&self) {
+        until("nothing is held any more", SOON, || async {
+            let budget = self.fleet.budget("all").await;
+            (nano(&budget["reservedUsd"]) == 0 && nano(&budget["settledUsd"]) > 0).then_some(())
+        })
+        .await;
     }
 
     /// For scripts: where, and with which keys.
@@ -68,6 +83,7 @@ fn play(provider: &SimulatedProvider) {
         provider.play(model, structured);
     }
     provider.play("weather", weather);
+    provider.play("task", task);
 }
 
 /// Answers as the schema says that it wants to see.
@@ -90,6 +106,22 @@ fn weather(asked: &Asked) -> Said {
         [] => Said::Calls(CITIES.iter().map(|city| ("get_weather".to_owned(), json!({"city": city}))).collect()),
         [one, other] => Said::Text(format!("{}: {}. {}: {}.", CITIES[0], said(one), CITIES[1], said(other))),
         others => Said::Error(400, format!("two results should come along, not {others:?}")),
+    }
+}
+
+/// Has the greeting written with whichever tool the agent has for it.
+fn task(asked: &Asked) -> Said {
+    if !asked.results.is_empty() {
+        return Said::Text(TASK_DONE.to_owned());
+    }
+    let arguments = |tool: &str| match tool {
+        "Write" | "write_file" => Some(json!({"file_path": GREETING_FILE, "content": GREETING})),
+        "exec_command" => Some(json!({"cmd": format!("printf '%s' '{GREETING}' > {GREETING_FILE}")})),
+        _ => None,
+    };
+    match asked.tools.iter().find_map(|tool| Some((tool.clone(), arguments(tool)?))) {
+        Some(call) => Said::Calls(vec![call]),
+        None => Said::Error(400, format!("a tool that writes should come along, not only {:?}", asked.tools)),
     }
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tests::fleet::nano;
 use tests::scratch::Scratch;
-use tests::wait::{SOON, until};
 
 use super::compatibility::{Row, keep};
 use super::installed::{Ecosystem, finished};
@@ -30,11 +29,7 @@ async fn conforms(ecosystem: Ecosystem, package: &str, script: &str) {
         assert_eq!(log["usageSource"].as_str().map(str::to_lowercase).as_deref(), Some("partial_estimate"), "{log}");
         assert!(nano(&log["costUsd"]) > 0, "{log}");
     }
-    until("nothing is held any more", SOON, || async {
-        let budget = stage.fleet.budget("all").await;
-        (nano(&budget["reservedUsd"]) == 0 && nano(&budget["settledUsd"]) > 0).then_some(())
-    })
-    .await;
+    stage.nothing_is_held().await;
     keep(package, &ecosystem.version(package), ecosystem, &rows);
 }
 
