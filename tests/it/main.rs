@@ -4,6 +4,7 @@
 
 mod api;
 mod architecture;
+mod clients;
 mod coverage;
 mod faults;
 mod issues;

@@ -1,13 +1,16 @@
-//! A provider that speaks OpenAI's chat completions, does exactly what the test says, and keeps accounts of its own.
+//! A provider that does exactly what the test says, and keeps accounts of its own.
 //!
 //! Every request is recorded with its raw head and body. Every answer has a price tag: what the provider would bill for it, whether or not
 //! anybody read it to the end. The sum is what a ledger has to agree with.
 //!
-//! What it answers: the next of [`SimulatedProvider::next`], else what [`SimulatedProvider::always`] said for the model, else a plain
-//! completion, as a stream or whole as the request asks.
+//! What it answers: the next of [`SimulatedProvider::next`], else what [`SimulatedProvider::always`] said for the model, else what the model's
+//! script says ([`SimulatedProvider::play`]) in the words of the interface that was asked, else a plain completion of OpenAI's chat, as a
+//! stream or whole as the request asks.
 
 mod answer;
 mod connection;
+mod script;
+mod voice;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -20,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use answer::{Answer, Gate, Usage, stream_pieces};
+use script::Script;
+pub use script::{Asked, Interface, Said};
 
 /// Runs until dropped.
 #[derive(Debug)]
@@ -39,6 +44,7 @@ struct State {
 struct Desk {
     queue: VecDeque<Answer>,
     by_model: HashMap<String, Answer>,
+    scripts: HashMap<String, Script>,
     requests: Vec<Recorded>,
     billed: i64,
 }
@@ -105,6 +111,11 @@ impl SimulatedProvider {
         self.state.desk.with(|desk| desk.by_model.insert(model.to_owned(), answer));
     }
 
+    /// Answers every request for `model` by asking `script` what to say, on whichever vendor's interface.
+    pub fn play(&self, model: &str, script: impl Fn(&Asked) -> Said + Send + Sync + 'static) {
+        self.state.desk.with(|desk| desk.scripts.insert(model.to_owned(), Script::new(script)));
+    }
+
     /// All requests so far.
     pub fn requests(&self) -> Vec<Recorded> {
         self.state.desk.with(|desk| desk.requests.clone())
@@ -141,10 +152,12 @@ impl State {
     /// Records a request; which one it is, and how to answer it.
     fn take(&self, request: Recorded) -> (usize, Answer) {
         let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let read = Asked::read(&request);
         self.desk.with(|desk| {
             desk.requests.push(request);
             let model = asked["model"].as_str().unwrap_or_default();
-            let answer = desk.queue.pop_front().or_else(|| desk.by_model.get(model).cloned()).unwrap_or_default();
+            let scripted = || read.as_ref().and_then(|read| Some(voice::answer(read, &desk.scripts.get(&read.model)?.say(read))));
+            let answer = desk.queue.pop_front().or_else(|| desk.by_model.get(model).cloned()).or_else(scripted).unwrap_or_default();
             let answer = answer.to(&asked);
             desk.billed += answer.bill;
             (desk.requests.len() - 1, answer)
