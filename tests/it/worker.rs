@@ -17,3 +17,4 @@ mod surfaces;
 mod telemetry;
 mod usage;
 mod vendors;
+mod vertex;

@@ -26,7 +26,7 @@ use crate::metering::{AttemptEnd, consumption};
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent, refuse};
 use crate::upstream::bedrock::error_class;
-use crate::upstream::{Reply, WayBack};
+use crate::upstream::{Reply, WayBack, vertex};
 
 /// Ends when the caller closes the connection; never otherwise.
 pub(crate) async fn caller_gone(session: &mut ServerSession) {
@@ -178,6 +178,9 @@ pub(crate) async fn pass_refusal(
     head.cost(booking.cost());
     let is_json = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let caller = outgoing.head.dialect;
+    // Where Google serves Anthropic's models, some refusals are Google's own.
+    let googles = spoken == Dialect::AnthropicMessages && vertex::refuses_itself(&body);
+    let spoken = if googles { Dialect::Gemini } else { spoken };
     let body = match is_json {
         true if spoken == caller => body,
         true => match convert::error(spoken, &body) {
