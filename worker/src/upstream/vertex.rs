@@ -33,7 +33,8 @@ pub(super) fn write_path(dialect: Dialect, model: &str, call: Call, wire: &mut B
 /// A refusal of Google's.
 #[derive(Deserialize)]
 struct Refusal {
-    error: Status,
+    #[serde(rename = "error")]
+    _refused: Status,
 }
 
 /// Nobody else's says a status.
