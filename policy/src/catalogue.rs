@@ -20,7 +20,7 @@ use crate::price::{LongContext, PriceSheet, Rates};
 use crate::source::Tier;
 
 pub use azure::AzureAddress;
-pub use credential::{AwsKeys, Credential, CredentialError};
+pub use credential::{AwsKeys, Credential, CredentialError, EntraClient, ServiceAccount};
 pub use vendor::{OutputMember, Quirks, StreamUsage, VENDORS, Vendor, find_vendor};
 
 /// The name of a catalogue line that is about every model of its vendor that has no line of its own.

@@ -15,7 +15,7 @@ mod references;
 mod routing;
 mod selection;
 
-pub use models::upstream_address_refusal;
+pub use models::{check_base_url, upstream_address_refusal};
 pub(crate) use routing::kind_of as rule_kind;
 
 use std::collections::{HashMap, HashSet};

@@ -22,4 +22,5 @@ mod telemetry;
 mod token_counts;
 mod usage;
 mod vendors;
+mod vertex;
 mod webhook_guardrail;

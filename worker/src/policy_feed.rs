@@ -39,6 +39,7 @@ use crate::config::WorkerConfig;
 use crate::guard::webhook::Webhook;
 use crate::link::{ControlPlane, Enrolment};
 use crate::upstream::Reach;
+use crate::upstream::token::Slot;
 pub use apply::ApplyError;
 use kept::Kept;
 pub(crate) use kept::write_atomically;
@@ -68,6 +69,20 @@ impl OrgPolicy {
     /// What is asked about requests of a project, where anything is and its address can be read.
     pub(crate) fn webhook(&self, project: u32) -> Option<&Webhook> {
         self.webhooks.get(usize::try_from(project).ok()?)?.as_ref()
+    }
+
+    /// Where the tokens of its providers are kept.
+    pub(crate) fn token_slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.reaches.iter().filter_map(Reach::token_slot)
+    }
+
+    /// What `older` has of tokens is not to be fetched again.
+    fn take_over(&mut self, older: &Self) {
+        for slot in self.reaches.iter_mut().filter_map(Reach::token_slot_mut) {
+            if let Some(same) = older.token_slots().find(|older| older.is_same(slot)) {
+                *slot = Arc::clone(same);
+            }
+        }
     }
 
     /// Its budgets, by the bundle's own index.
@@ -138,6 +153,8 @@ pub struct Policies {
     /// Revisions to look for, by organization.
     wanted: Mutex<BTreeMap<String, u64>>,
     look: Notify,
+    /// A policy was put in force.
+    adopted: Notify,
     /// Ask the feed now, because something does not add up.
     ask: Notify,
     /// The doorbell is connected.
@@ -172,6 +189,7 @@ impl Policies {
             confirmed_ms: AtomicU64::new(0),
             wanted: Mutex::default(),
             look: Notify::new(),
+            adopted: Notify::new(),
             ask: Notify::new(),
             doorbell_rings: AtomicBool::new(false),
             failed: Mutex::default(),
@@ -189,6 +207,11 @@ impl Policies {
     /// As [`Policies::current`], without counting a reference: for the short look that finds a key.
     pub fn peek(&self) -> arc_swap::Guard<Arc<Fleet>> {
         self.fleet.load()
+    }
+
+    /// Returns when a policy was put in force since the last time.
+    pub(crate) async fn adopted(&self) {
+        self.adopted.notified().await;
     }
 
     /// What readiness has to say.

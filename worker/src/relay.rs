@@ -35,7 +35,7 @@ use crate::policy_feed::OrgPolicy;
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent, refuse};
 use crate::upstream::bedrock::error_class;
-use crate::upstream::{Reply, WayBack};
+use crate::upstream::{Reply, WayBack, vertex};
 
 /// Ends when the caller closes the connection; never otherwise.
 pub(crate) async fn caller_gone(session: &mut ServerSession) {
@@ -199,7 +199,7 @@ pub(crate) async fn pass_refusal(
     let Flight { mut booking, trace, outgoing, .. } = *flight;
     let mut head = Head::new(status, request_id);
     let caller = outgoing.head.dialect;
-    let body = if is_json(&refused) && refused.spoken == caller {
+    let body = if is_json(&refused) && refused_in(&refused) == caller {
         refused.body
     } else {
         let (kind, message) = refusal_words(&refused, status);
@@ -220,9 +220,15 @@ fn is_json(refused: &RefusedReply) -> bool {
     refused.content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
+/// The dialect of a refusal. Where Google serves Anthropic's models, some refusals are Google's own.
+fn refused_in(refused: &RefusedReply) -> Dialect {
+    let googles = refused.spoken == Dialect::AnthropicMessages && vertex::refuses_itself(&refused.body);
+    if googles { Dialect::Gemini } else { refused.spoken }
+}
+
 /// Class and words of a provider's refusal; ours, where it has none that can be read.
 fn refusal_words(refused: &RefusedReply, status: u16) -> (Cow<'_, str>, Cow<'_, str>) {
-    let read = if is_json(refused) { convert::error(refused.spoken, &refused.body) } else { None };
+    let read = if is_json(refused) { convert::error(refused_in(refused), &refused.body) } else { None };
     let Some((kind, message)) = read else {
         return (Cow::Borrowed("upstream_error"), Cow::Owned(format!("the provider refused the request with status {status}")));
     };

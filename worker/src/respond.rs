@@ -258,6 +258,12 @@ fn of_send(failure: &Failure, error: &SendError) -> Refusal {
             "no_usable_target",
             format!("there is no usable target for this request; the last one was `{target}`"),
         ),
+        SendError::Token { provider, .. } => plain(
+            502,
+            "upstream_error",
+            "upstream_token",
+            format!("every attempt failed; for the last one, `{target}`, the access token of provider `{provider}` could not be had"),
+        ),
         SendError::Address(_) | SendError::Connect(_) | SendError::Broken(_) => plain(
             502,
             "upstream_error",

@@ -32,6 +32,7 @@ use crate::gateway::Gateway;
 use crate::link::{AttachError, Attached, attach};
 use crate::policy_feed::Freshness;
 use crate::telemetry::{Exporting, Metrics, Otlp, OtlpError};
+use crate::upstream::token::Keeper;
 use listen::Claimed;
 
 /// Where a worker listens once it is ready.
@@ -114,6 +115,7 @@ pub fn run_on(
     let (context, exporting) = context(&config, &attached)?;
     let context = Arc::new(context);
     let exported = start_exporting(exporting, &context)?;
+    tasks.spawn_on(Keeper::new(Arc::clone(&context), tasks.clone()).run(detach.clone()), control.handle());
     let listening = CancellationToken::new();
     start_pingora(&config, &context, bound, listening.clone())?;
     let sweeping = (Arc::clone(&context), detach.child_token());

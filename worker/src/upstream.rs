@@ -19,13 +19,16 @@ pub(crate) mod reach;
 pub(crate) mod reply;
 pub(crate) mod simulated;
 pub(crate) mod site;
+pub(crate) mod token;
 pub(crate) mod vendor;
+pub(crate) mod vertex;
 
 use policy::source::RetryOn;
 
 use crate::policy_feed::OrgPolicy;
 use crate::route::FailureClass;
 
+use access::Access;
 pub(crate) use connections::Connections;
 pub(crate) use outgoing::{Outgoing, Way, WayBack};
 pub(crate) use reach::Reach;
@@ -55,6 +58,14 @@ pub(crate) enum SendError {
     /// What is asked can't be said in the provider's dialect.
     #[error("the request can't be converted for the provider")]
     Inexpressible(#[source] llm::convert::ConvertError),
+    /// Its credential could not be exchanged.
+    #[error("no access token for provider `{provider}`: {problem}")]
+    Token {
+        /// Which.
+        provider: String,
+        /// Why not.
+        problem: std::sync::Arc<str>,
+    },
     /// Something would have to be left out, and the project forbids that.
     #[error("the provider can't take {dropped}")]
     Strict {
@@ -77,7 +88,7 @@ impl SendError {
             | Self::Inexpressible(_)
             | Self::Strict { .. }
             | Self::Address(destination::ResolveError::Forbidden { .. }) => FailureClass::NotAdmitted,
-            Self::Address(_) | Self::Connect(_) | Self::Broken(_) => FailureClass::Retryable(RetryOn::Connect),
+            Self::Address(_) | Self::Token { .. } | Self::Connect(_) | Self::Broken(_) => FailureClass::Retryable(RetryOn::Connect),
             Self::Timeout { .. } => FailureClass::Retryable(RetryOn::Timeout),
         }
     }
@@ -94,7 +105,7 @@ impl SendError {
             | Self::Inexpressible(_)
             | Self::Strict { .. }
             | Self::Address(destination::ResolveError::Forbidden { .. }) => "refused",
-            Self::Address(_) | Self::Connect(_) | Self::Broken(_) => "connect",
+            Self::Address(_) | Self::Token { .. } | Self::Connect(_) | Self::Broken(_) => "connect",
             Self::Timeout { .. } => "timeout",
         }
     }
@@ -118,7 +129,14 @@ pub(crate) async fn send(
         None => return Err(unusable("it is not in the bundle")),
     };
     let prepared = outgoing.prepare(&line.vendor, way.admission)?;
-    let request = outgoing.to_wire(&prepared, line, way).ok_or_else(|| unusable("its key can't be sent"))?;
+    let token = match (&line.access, outgoing.caller_key) {
+        (Access::Token(slot), None) => {
+            let provider = || target.provider_name.to_string();
+            Some(slot.token().await.map_err(|problem| SendError::Token { provider: provider(), problem })?)
+        }
+        _ => None,
+    };
+    let request = outgoing.to_wire(&prepared, line, way, token.as_deref()).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
     let reply = connections.exchange(&addresses, &request).await?;
     let reply = Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply };

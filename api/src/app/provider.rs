@@ -1,7 +1,8 @@
 //! Providers: where models are served, with sealed credentials.
 
 use entity::provider::{ActiveModel, Entity, Model as Row};
-use policy::catalogue::Credential;
+use policy::catalogue::{Credential, CredentialError};
+use policy::compile::check_base_url;
 use policy::id::{IdKind, new_id};
 use policy::source::Provider;
 use sea_orm::{ActiveValue::Set, DbErr, IntoActiveModel};
@@ -103,12 +104,14 @@ fn check(provider: &Provider) -> Result<(), OperationError> {
     provider.api_key.as_ref().map_or(Ok(()), |api_key| check_api_key(provider, api_key))
 }
 
-/// What the vendor's requests are signed with has to be there, and to be said for where the provider is.
+/// All of it has to be there, and what it is exchanged at has to be an address that may be called; workers ask again after DNS.
 fn check_api_key(provider: &Provider, api_key: &str) -> Result<(), OperationError> {
     valid::secret("api_key", api_key)?;
-    let read = Credential::read(&provider.vendor, api_key);
-    let checked = read.and_then(|credential| credential.check_at(provider.base_url.as_deref().unwrap_or_default()));
-    checked.map_err(|error| OperationError::invalid(error.field, error.message))
+    let refuse = |error: CredentialError| OperationError::invalid(error.field, error.message);
+    let credential = Credential::read(&provider.vendor, api_key).map_err(refuse)?;
+    credential.check_at(provider.base_url.as_deref().unwrap_or_default()).map_err(refuse)?;
+    let endpoint = credential.endpoint().map_or(Ok(()), |(field, url)| check_base_url(url, false).map_err(|message| (field, message)));
+    endpoint.map_err(|(field, message)| OperationError::invalid(field, message))
 }
 
 /// Sets the secret columns where a new secret came; otherwise they stay.

@@ -7,6 +7,11 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+/// Where Google exchanges a service account's word for a token.
+const GOOGLE_TOKENS: &str = "https://oauth2.googleapis.com/token";
+/// Microsoft Entra's public cloud.
+const ENTRA: &str = "https://login.microsoftonline.com";
+
 /// A credential, taken apart.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential<'a> {
@@ -14,6 +19,10 @@ pub enum Credential<'a> {
     Key(&'a str),
     /// Requests are signed with it.
     Aws(AwsKeys<'a>),
+    /// Exchanged for a token at Google's.
+    Google(ServiceAccount<'a>),
+    /// Exchanged for a token at Microsoft Entra.
+    Entra(EntraClient<'a>),
 }
 
 /// Keys of an identity at AWS.
@@ -27,6 +36,32 @@ pub struct AwsKeys<'a> {
     pub session_token: Option<Cow<'a, str>>,
     /// Where the address does not say it.
     pub region: Option<Cow<'a, str>>,
+}
+
+/// A service account of Google's, as its key file has it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServiceAccount<'a> {
+    /// Whose it is.
+    pub client_email: Cow<'a, str>,
+    /// Which of its keys this is.
+    pub private_key_id: Option<Cow<'a, str>>,
+    /// Signs; in PEM.
+    pub private_key: Cow<'a, str>,
+    /// Where a token is had for it.
+    pub token_uri: Cow<'a, str>,
+}
+
+/// A client that Microsoft Entra knows by its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EntraClient<'a> {
+    /// Directory.
+    pub tenant_id: Cow<'a, str>,
+    /// Which client.
+    pub client_id: Cow<'a, str>,
+    /// Shown for a token.
+    pub client_secret: Cow<'a, str>,
+    /// Where the directory is asked; clouds apart have their own.
+    pub authority: Cow<'a, str>,
 }
 
 /// Why a credential can't be used.
@@ -47,6 +82,8 @@ impl<'a> Credential<'a> {
     pub fn read(vendor: &str, api_key: &'a str) -> Result<Self, CredentialError> {
         match vendor {
             "bedrock" if is_object(api_key) => AwsKeys::read(api_key).map(Self::Aws),
+            "azure" if is_object(api_key) => EntraClient::read(api_key).map(Self::Entra),
+            "vertex" => ServiceAccount::read(api_key).map(Self::Google),
             _ => Ok(Self::Key(api_key)),
         }
     }
@@ -57,8 +94,18 @@ impl<'a> Credential<'a> {
     /// The member that is missing.
     pub fn check_at(&self, base_url: &str) -> Result<(), CredentialError> {
         match self {
-            Self::Key(_) => Ok(()),
+            Self::Key(_) | Self::Google(_) | Self::Entra(_) => Ok(()),
             Self::Aws(keys) => keys.region_at(base_url).map(drop),
+        }
+    }
+
+    /// The address that it is shown to, beside the provider's, and the member that says it.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Key(_) | Self::Aws(_) => None,
+            Self::Google(account) => Some(("api_key.token_uri", &account.token_uri)),
+            Self::Entra(client) => Some(("api_key.authority", &client.authority)),
         }
     }
 }
@@ -118,6 +165,75 @@ impl<'a> AwsKeys<'a> {
     }
 }
 
+/// As a key file has it; what else is in there is Google's business.
+#[derive(Deserialize)]
+struct WrittenServiceAccount<'a> {
+    #[serde(borrow)]
+    client_email: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    private_key_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    private_key: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    token_uri: Option<Cow<'a, str>>,
+}
+
+impl<'a> ServiceAccount<'a> {
+    fn read(api_key: &'a str) -> Result<Self, CredentialError> {
+        let message = "write the JSON of the key file of a service account, as in `api_key: {file: account.json}`";
+        let written = serde_json::from_str(api_key).map_err(|_| CredentialError { field: "api_key", message })?;
+        let WrittenServiceAccount { client_email, private_key_id, private_key, token_uri } = written;
+        let is_pem = |key: &Cow<'_, str>| key.trim_start().starts_with("-----BEGIN PRIVATE KEY-----");
+        let no_key = CredentialError {
+            field: "api_key.private_key",
+            message: "write the PEM text of the key file, which begins with `-----BEGIN PRIVATE KEY-----`",
+        };
+        Ok(Self {
+            client_email: needed(client_email, "api_key.client_email", "write the address of the service account")?,
+            private_key_id: private_key_id.filter(|id| !id.is_empty()),
+            private_key: private_key.filter(is_pem).ok_or(no_key)?,
+            token_uri: token_uri.unwrap_or(Cow::Borrowed(GOOGLE_TOKENS)),
+        })
+    }
+}
+
+/// As it is written, so that what is missing can be named.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEntraClient<'a> {
+    #[serde(borrow)]
+    tenant_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    client_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    client_secret: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    authority: Option<Cow<'a, str>>,
+}
+
+impl<'a> EntraClient<'a> {
+    fn read(api_key: &'a str) -> Result<Self, CredentialError> {
+        let message =
+            "write the key of the resource, or JSON with `tenant_id`, `client_id`, `client_secret` and, for a cloud apart, `authority`";
+        let written = serde_json::from_str(api_key).map_err(|_| CredentialError { field: "api_key", message })?;
+        let WrittenEntraClient { tenant_id, client_id, client_secret, authority } = written;
+        let is_tenant = |tenant: &Cow<'_, str>| tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+        let tenant = "write the id or the domain of the directory";
+        Ok(Self {
+            tenant_id: needed(tenant_id.filter(is_tenant), "api_key.tenant_id", tenant)?,
+            client_id: needed(client_id, "api_key.client_id", "write the id of the client")?,
+            client_secret: needed(client_secret, "api_key.client_secret", "write the secret of the client, not its id")?,
+            authority: authority.unwrap_or(Cow::Borrowed(ENTRA)),
+        })
+    }
+
+    /// Where a token is had for it.
+    #[must_use]
+    pub fn token_endpoint(&self) -> String {
+        format!("{}/{}/oauth2/v2.0/token", self.authority.trim_end_matches('/'), self.tenant_id)
+    }
+}
+
 /// The region in an address of AWS's own: what stands behind the service.
 fn region_in(base_url: &str) -> Option<&str> {
     let (_, rest) = base_url.split_once("://")?;
@@ -170,6 +286,24 @@ mod tests {
             (r#"{"access_key_id":"AKIA1","secret_access_key":"s"}"#, ""),
         ] {
             assert_eq!(refusal("bedrock", api_key), field, "{api_key}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_what_is_exchanged_for_tokens_is_named() {
+        let pem = "-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n";
+        for (vendor, api_key, field) in [
+            ("vertex", "a-key".to_owned(), "api_key"),
+            ("vertex", format!(r#"{{"private_key":"{pem}"}}"#), "api_key.client_email"),
+            ("vertex", r#"{"client_email":"a@b","private_key":"x"}"#.to_owned(), "api_key.private_key"),
+            ("vertex", format!(r#"{{"client_email":"a@b","private_key":"{pem}","project_id":"p"}}"#), ""),
+            ("azure", r#"{"tenant_id":"t/../u","client_id":"c","client_secret":"s"}"#.to_owned(), "api_key.tenant_id"),
+            ("azure", r#"{"tenant_id":"t","client_id":"c"}"#.to_owned(), "api_key.client_secret"),
+            ("azure", r#"{"tenant_id":"t","client_id":"c","client_secret":"s","scope":"x"}"#.to_owned(), "api_key"),
+            ("azure", r#"{"tenant_id":"t","client_id":"c","client_secret":"s"}"#.to_owned(), ""),
+            ("azure", "a-key".to_owned(), ""),
+        ] {
+            assert_eq!(refusal(vendor, &api_key), field, "{api_key}");
         }
     }
 

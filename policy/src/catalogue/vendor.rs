@@ -1,4 +1,4 @@
-//! The vendors: where they are, whether this version speaks to them, and how those that speak OpenAI's chat dialect differ from it.
+//! The vendors: where they are, and how those that speak OpenAI's chat dialect differ from it.
 //!
 //! The differences are data. What a vendor ignores is not listed; what it answers with an error is, because a caller who moves from one
 //! vendor to another by policy did not write the request for it. What only some models of a vendor refuse is left to the vendor to say.
@@ -13,8 +13,6 @@ pub struct Vendor {
     pub name: &'static str,
     /// Where it is served by default; absent where every customer has an address of their own.
     pub base_url: Option<&'static str>,
-    /// Whether workers of this version can talk to it.
-    pub served: bool,
     /// How its chat completions differ from OpenAI's; absent where it has another dialect.
     pub quirks: Option<Quirks>,
     /// Whether customers name its models themselves, so that there need not be one of the catalogue's name.
@@ -42,9 +40,20 @@ impl Vendor {
     pub fn place<'a>(&self, base_url: &'a str) -> Result<&'a str, &'static str> {
         match self.name {
             "azure" => AzureAddress::read(base_url).map(|address| address.resource),
+            "vertex" if !names_a_project(base_url) => Err(PROJECT_WANTED),
             _ => Ok(base_url),
         }
     }
+}
+
+/// What to say where an address names no project to be billed.
+const PROJECT_WANTED: &str = "end the address of a `vertex` provider with project and location, as in `https://us-central1-aiplatform.googleapis.com/v1/projects/PROJECT/locations/us-central1`";
+
+fn names_a_project(base_url: &str) -> bool {
+    let mut behind = base_url.trim_end_matches('/').rsplit('/');
+    let mut next = || behind.next().unwrap_or_default();
+    let (location, locations, project, projects) = (next(), next(), next(), next());
+    !location.is_empty() && locations == "locations" && !project.is_empty() && projects == "projects"
 }
 
 /// How a vendor's chat completions differ from OpenAI's.
@@ -126,23 +135,23 @@ const OPENROUTER: Quirks = Quirks { output_limit: OutputMember::Either, stream_u
 const DEEPSEEK: Quirks = Quirks { output_limit: OutputMember::MaxTokens, ..LIKE_OPENAI };
 
 const fn chat(name: &'static str, base_url: Option<&'static str>, quirks: Quirks) -> Vendor {
-    Vendor { name, base_url, served: true, quirks: Some(quirks), named_by_customers: false }
+    Vendor { name, base_url, quirks: Some(quirks), named_by_customers: false }
 }
 
-const fn other(name: &'static str, base_url: Option<&'static str>, served: bool) -> Vendor {
-    Vendor { name, base_url, served, quirks: None, named_by_customers: false }
+const fn other(name: &'static str, base_url: Option<&'static str>) -> Vendor {
+    Vendor { name, base_url, quirks: None, named_by_customers: false }
 }
 
 /// All vendors.
 pub const VENDORS: [Vendor; 18] = [
     chat("openai", Some("https://api.openai.com/v1"), LIKE_OPENAI),
     chat("openai_compatible", None, LIKE_VLLM),
-    other("simulated", None, true),
-    other("anthropic", Some("https://api.anthropic.com"), true),
-    other("google", Some("https://generativelanguage.googleapis.com"), true),
+    other("simulated", None),
+    other("anthropic", Some("https://api.anthropic.com")),
+    other("google", Some("https://generativelanguage.googleapis.com")),
     Vendor { named_by_customers: true, ..chat("azure", None, LIKE_OPENAI) },
-    other("bedrock", None, true),
-    other("vertex", None, false),
+    other("bedrock", None),
+    other("vertex", None),
     chat("groq", Some("https://api.groq.com/openai/v1"), GROQ),
     chat("mistral", Some("https://api.mistral.ai/v1"), MISTRAL),
     chat("deepseek", Some("https://api.deepseek.com/v1"), DEEPSEEK),

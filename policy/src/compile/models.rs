@@ -62,11 +62,18 @@ fn address_wanted(vendor: &str) -> Option<&'static str> {
         "bedrock" => {
             Some("a `bedrock` provider needs the address of its region, such as `https://bedrock-runtime.us-east-1.amazonaws.com`")
         }
+        "vertex" => Some(
+            "a `vertex` provider needs the address of its project, such as `https://us-central1-aiplatform.googleapis.com/v1/projects/PROJECT/locations/us-central1`",
+        ),
         _ => None,
     }
 }
 
-pub(super) fn check_base_url(text: &str, deny_private: bool) -> Result<(), String> {
+/// Whether requests may be sent to the address `text`, as far as it says itself.
+///
+/// # Errors
+/// Why not.
+pub fn check_base_url(text: &str, deny_private: bool) -> Result<(), String> {
     let url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL such as `https://api.example.com/v1`"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("`{}` is not http or https", url.scheme()));

@@ -17,14 +17,14 @@ const MAX_WEIGHT: u32 = 1_000_000;
 const MAX_NAME: usize = 64;
 
 impl Place<'_, '_> {
-    /// Every priced model of exactly this tier that the patterns name and that this version can talk to.
+    /// Every priced model of exactly this tier that the patterns name.
     pub(super) fn cost_optimized(&mut self, tier: Tier, patterns: Option<&[String]>) -> v1::Strategy {
         if let Some(patterns) = patterns {
             self.check_patterns("allowed_models", patterns);
         }
         let is_of_tier = |model: &v1::Model| model.tier == Some(tier) && is_one_model(model) && self.is_there(model);
         let of_tier: Vec<_> = (0_u32..).zip(self.offers.models).filter(|(_, model)| is_of_tier(model)).collect();
-        let usable: Vec<_> = of_tier.iter().filter(|(_, model)| model.rates.is_some() && self.is_served(model)).collect();
+        let usable: Vec<_> = of_tier.iter().filter(|(_, model)| model.rates.is_some()).collect();
         let named = |model: &v1::Model| {
             let provider = self.provider_of(model).map(|provider| provider.name.as_ref()).unwrap_or_default();
             patterns.is_none_or(|patterns| patterns.iter().any(|pattern| pattern_matches(pattern, provider, &model.name)))
@@ -37,10 +37,7 @@ impl Place<'_, '_> {
                     format!("no model is of tier `{word}`; declare a provider that has some, or set `quality_tier` under `models`");
                 self.reject("quality_tier", message);
             } else if usable.is_empty() {
-                let message = format!(
-                    "no model of tier `{word}` has a price and a vendor that this version can serve; the tier has {}",
-                    self.names(&of_tier)
-                );
+                let message = format!("no model of tier `{word}` has a price; the tier has {}", self.names(&of_tier));
                 self.reject("quality_tier", message);
             } else {
                 let usable: Vec<_> = usable.iter().map(|(at, model)| (*at, *model)).collect();
@@ -56,10 +53,6 @@ impl Place<'_, '_> {
 
     fn vendor_of(&self, model: &v1::Model) -> Option<&'static catalogue::Vendor> {
         self.provider_of(model).and_then(|provider| catalogue::find_vendor(&provider.vendor))
-    }
-
-    fn is_served(&self, model: &v1::Model) -> bool {
-        self.vendor_of(model).is_some_and(|vendor| vendor.served)
     }
 
     /// Where customers name the models, the catalogue can't know which there are: what is declared is.

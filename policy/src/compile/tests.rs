@@ -106,6 +106,10 @@ fn every_rejection_names_resource_and_field() {
             "field `base_url`: an `openai_compatible` provider needs an address",
         ),
         (
+            json!({"providers": [{"name": "p", "vendor": "vertex", "base_url": "https://us-central1-aiplatform.googleapis.com"}]}),
+            "field `base_url`: end the address of a `vertex` provider with project and location",
+        ),
+        (
             json!({"providers": [{"name": "p", "vendor": "bedrock"}]}),
             "field `base_url`: a `bedrock` provider needs the address of its region",
         ),

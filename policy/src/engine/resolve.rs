@@ -62,7 +62,7 @@ impl Deciding<'_> {
             }
         }
         let vendor = engine.provider(target.provider).map(|provider| provider.vendor.as_str()).unwrap_or_default();
-        let Some(vendor) = catalogue::find_vendor(vendor).filter(|vendor| vendor.served) else {
+        let Some(vendor) = catalogue::find_vendor(vendor) else {
             let message = format!("provider `{}` is of vendor `{vendor}`, which this version can't serve yet", target.provider_name);
             return Err(("vendor", (DenialReason::UnknownModel, message)));
         };

@@ -7,8 +7,9 @@ mod target_budgets;
 
 use serde_json::{Value, json};
 
+use crate::engine::Engine;
 use crate::facts::Tags;
-use crate::testing::{decide, engine, request, subject};
+use crate::testing::{compiled, decide, engine, request, subject};
 
 /// The company of the contract's example: an entry policy over four configs.
 fn company(patch: Value) -> Value {
@@ -208,12 +209,13 @@ fn an_expired_key_and_a_foreign_address_are_refused() {
 }
 
 #[test]
-fn a_vendor_that_is_not_served_yet_is_refused_before_anything_is_sent() {
-    let providers = json!([{"name": "openai", "vendor": "openai"}, {"name": "sim", "vendor": "simulated"}, {"name": "elsewhere", "vendor": "vertex", "base_url": "https://vertex.example"}]);
-    let engine = engine(company(json!({"settings": {}, "providers": providers})));
-    let (code, message) = decide(&engine, &request("elsewhere/x"), "0").unwrap_err();
+fn a_vendor_of_a_newer_control_plane_is_refused_before_anything_is_sent() {
+    let mut bundle = compiled(company(json!({"settings": {}}))).unwrap();
+    bundle.providers[0].vendor = "newcomer".to_owned();
+    let engine = Engine::load(bundle).unwrap();
+    let (code, message) = decide(&engine, &request("openai/gpt-4o"), "0").unwrap_err();
     assert_eq!(code, "model_not_found");
-    assert!(message.contains("`vertex`"), "{message}");
+    assert!(message.contains("`newcomer`"), "{message}");
 }
 
 #[test]

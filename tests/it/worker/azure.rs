@@ -1,9 +1,10 @@
-//! Azure OpenAI: a model is a deployment, which is in the path or in the body as the address says, and the key has a header of its own.
+//! Azure OpenAI: a model is a deployment, which is in the path or in the body as the address says, and the key has a header of its own,
+//! unless a token stands in for it.
 
 use serde_json::{Value, json};
 use tests::fleet::{Fleet, UPSTREAM_KEY, manifest, nano};
 use tests::http::{Reply, Request};
-use tests::provider::{Answer, Usage, stream_pieces};
+use tests::provider::{Answer, SimulatedProvider, Usage, stream_pieces};
 
 /// A provider for each form of an address, at the simulated provider's place.
 const FORMS: [(&str, &str); 3] = [("plain", ""), ("dated", "/openai?api-version=2024-10-21"), ("next", "/openai/v1")];
@@ -126,4 +127,31 @@ async fn a_deployment_of_a_known_name_is_booked_at_the_catalogues_price() {
     fleet.chat(&key, "plain/gpt-4.1").ok().await;
     let logs = fleet.logged(1, "").await;
     assert_eq!(nano(&logs[0]["costUsd"]), 20 * 2_000 + 10 * 8_000);
+}
+
+/// A client that Microsoft Entra knows stands in for the key of the resource.
+#[tokio::test]
+async fn a_client_of_entra_is_exchanged_for_a_token_which_goes_where_the_key_would() {
+    let ((fleet, key), tokens) = tokio::join!(Fleet::governed(), SimulatedProvider::start());
+    tokens.always("", Answer::json(&json!({"access_token": "entra-token-1", "expires_in": 3599, "token_type": "Bearer"})));
+    let authority = format!("http://{}", tokens.address());
+    let client = json!({"tenant_id": "t-1", "client_id": "c-1", "client_secret": "s/1+", "authority": authority});
+    let mut wanted = manifest(&fleet.provider);
+    let base_url = format!("http://{}", fleet.provider.address());
+    let provider = json!({"name": "entra", "vendor": "azure", "base_url": base_url, "api_key": client.to_string()});
+    wanted["providers"].as_array_mut().unwrap().push(provider);
+    let model = json!({"model": "entra/ours", "input_usd_per_mtok": 1, "output_usd_per_mtok": 2});
+    wanted["models"].as_array_mut().unwrap().push(model);
+    fleet.enforce(&wanted).await;
+    for _ in 0..3 {
+        fleet.chat(&key, "entra/ours").ok().await;
+        let sent = fleet.provider.last();
+        assert_eq!(sent.target, format!("POST {}", chat_path("plain")));
+        assert_eq!((sent.header("api-key"), sent.header("authorization")), (None, Some("Bearer entra-token-1")));
+    }
+    let asked = tokens.last();
+    assert_eq!((tokens.count(), &*asked.target), (1, "POST /t-1/oauth2/v2.0/token"));
+    let scope = "https%3A%2F%2Fcognitiveservices.azure.com%2F.default";
+    let form = format!("grant_type=client_credentials&client_id=c-1&client_secret=s%2F1%2B&scope={scope}");
+    assert_eq!(String::from_utf8(asked.body).unwrap(), form);
 }

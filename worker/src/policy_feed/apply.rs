@@ -113,7 +113,10 @@ impl Policies {
     }
 
     /// Puts `policy` in force unless one as new is. Answers whether it did.
-    pub(super) fn swap_in(&self, policy: OrgPolicy) -> bool {
+    pub(super) fn swap_in(&self, mut policy: OrgPolicy) -> bool {
+        if let Some(older) = self.fleet.load().orgs.get(policy.org_id()) {
+            policy.take_over(older);
+        }
         let policy = Arc::new(policy);
         let org_id = policy.org_id().to_owned();
         let mut newer = false;
@@ -128,6 +131,7 @@ impl Policies {
         });
         if newer {
             self.budgets.adopt(&policy);
+            self.adopted.notify_one();
         }
         newer
     }

@@ -1,11 +1,14 @@
-//! With what a provider is called: a key in a header, a signature, or nothing.
+//! With what a provider is called: a key in a header, a signature, a token, or nothing.
 //!
 //! Worked out once when the bundle is loaded. Leaves out: in which header a vendor wants its key (`vendor`).
+
+use std::sync::Arc;
 
 use policy::catalogue::Credential;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::bedrock::Signer;
+use super::token::{Grant, Slot};
 
 /// With what a provider is called where the caller brings no key.
 pub(crate) enum Access {
@@ -15,6 +18,8 @@ pub(crate) enum Access {
     Key(SecretString),
     /// Each request is signed.
     Signed(Signer),
+    /// A token in a header.
+    Token(Arc<Slot>),
 }
 
 impl Access {
@@ -23,6 +28,8 @@ impl Access {
         let Some(api_key) = api_key else { return Ok(Self::Open) };
         match Credential::read(vendor, api_key.expose_secret()).map_err(|_| "its `api_key` can't be read")? {
             Credential::Key(_) => {}
+            Credential::Google(account) => return Ok(Self::Token(Arc::new(Slot::new(Grant::of_account(&account)?)))),
+            Credential::Entra(client) => return Ok(Self::Token(Arc::new(Slot::new(Grant::of_client(&client)?)))),
             Credential::Aws(keys) => {
                 let region = keys.region_at(base_url).map_err(|error| error.message)?;
                 return Ok(Self::Signed(Signer::new(&keys, region)));

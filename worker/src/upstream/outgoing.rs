@@ -16,7 +16,8 @@ use super::SendError;
 use super::access::Access;
 use super::bedrock;
 use super::reach::Line;
-use super::vendor::{Call, Vendor};
+use super::vendor::{Call, Vendor, write_bearer};
+use super::vertex;
 use crate::enforce::Admission;
 use crate::ingress::headers::Forwarded;
 use crate::telemetry::trace_context::TraceContext;
@@ -119,6 +120,9 @@ impl<'r> Outgoing<'r> {
                 let betas = bedrock::betas(self.forwarded.betas(), &mut dropped);
                 body.hosted(&Hosting { version: bedrock::ANTHROPIC_VERSION, elsewhere: &["model", "stream"], betas: &betas })
             }
+            (Vendor::Vertex, Dialect::AnthropicMessages) => {
+                body.hosted(&Hosting { version: vertex::ANTHROPIC_VERSION, elsewhere: &["model"], betas: &[] })
+            }
             _ => body,
         };
         if self.strict && !dropped.is_empty() {
@@ -157,7 +161,7 @@ impl<'r> Outgoing<'r> {
     }
 
     /// Head and body; `None` when the key can't be put into a header.
-    pub(super) fn to_wire(&self, prepared: &Prepared<'_>, line: &Line, way: &Way<'_, '_>) -> Option<Bytes> {
+    pub(super) fn to_wire(&self, prepared: &Prepared<'_>, line: &Line, way: &Way<'_, '_>, token: Option<&SecretString>) -> Option<Bytes> {
         let Line { vendor, site, .. } = line;
         let forwarded = self.forwarded.lines_for(vendor.takes_headers_of(prepared.spoken));
         let length = prepared.body.len();
@@ -178,6 +182,7 @@ impl<'r> Outgoing<'r> {
                 let url = site.url_of(wire.get(path)?)?;
                 signer.write(&url, &prepared.body.whole(), &mut wire)
             }
+            (None, Access::Token(_)) => token.is_some_and(|token| write_bearer(token, &mut wire)),
             (None, Access::Open) => true,
         };
         if !shown {

@@ -2,12 +2,15 @@
 //!
 //! A provider that can't be reached does not spoil the bundle: it keeps the reason for whoever is routed to it, and the others serve.
 
+use std::sync::Arc;
+
 use policy::bundle::v1;
 use policy::catalogue::find_vendor;
 use secrecy::SecretString;
 
 use super::access::Access;
 use super::site::Site;
+use super::token::Slot;
 use super::vendor::Vendor;
 
 /// How a provider is reached.
@@ -37,6 +40,22 @@ impl Reach {
             return Self::Simulated;
         }
         Line::to(provider, key).map_or_else(Self::Unusable, Self::Network)
+    }
+
+    /// Where its token is kept, if it takes one.
+    pub(crate) fn token_slot(&self) -> Option<&Arc<Slot>> {
+        match self {
+            Self::Network(Line { access: Access::Token(slot), .. }) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// The same, to be replaced.
+    pub(crate) fn token_slot_mut(&mut self) -> Option<&mut Arc<Slot>> {
+        match self {
+            Self::Network(Line { access: Access::Token(slot), .. }) => Some(slot),
+            _ => None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::azure::Azure;
 use super::bedrock;
+use super::vertex;
 
 /// Sent where an Anthropic provider is asked by somebody who does not say which version of its interface is meant.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -30,6 +31,8 @@ pub(crate) enum Vendor {
     Google,
     /// Amazon Bedrock.
     Bedrock,
+    /// Google's Vertex AI.
+    Vertex,
 }
 
 impl Vendor {
@@ -46,6 +49,7 @@ impl Vendor {
             ("anthropic", None) => Self::Anthropic,
             ("google", None) => Self::Google,
             ("bedrock", None) => Self::Bedrock,
+            ("vertex", None) => Self::Vertex,
             (_, None) => return Err(unknown),
         })
     }
@@ -54,7 +58,7 @@ impl Vendor {
     pub(crate) fn quirks(&self) -> Option<Quirks> {
         match self {
             Self::OpenAi(quirks) | Self::Compatible(quirks) | Self::Azure(Azure { quirks, .. }) => Some(*quirks),
-            Self::Anthropic | Self::Google | Self::Bedrock => None,
+            Self::Anthropic | Self::Google | Self::Bedrock | Self::Vertex => None,
         }
     }
 
@@ -63,7 +67,8 @@ impl Vendor {
         match (self, embeds) {
             (Self::OpenAi(_) | Self::Compatible(_) | Self::Azure(_), true) => Some(Dialect::OpenAiEmbeddings),
             (Self::Google, _) => Some(Dialect::Gemini),
-            (Self::Anthropic | Self::Bedrock, true) => None,
+            (Self::Anthropic | Self::Bedrock | Self::Vertex, true) => None,
+            (Self::Vertex, false) => Some(vertex::spoken(model)),
             (Self::Bedrock, false) => Some(bedrock::spoken(caller, model)),
             (Self::Anthropic, false) => Some(Dialect::AnthropicMessages),
             (Self::OpenAi(_) | Self::Azure(_), false) if caller == Dialect::OpenAiResponses => Some(Dialect::OpenAiResponses),
@@ -79,7 +84,7 @@ impl Vendor {
     /// Writes the path below the provider's base; `call` is what is asked for, where the path says it.
     pub(crate) fn write_path(&self, dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
         let fixed: &str = match dialect {
-            _ if *self == Self::Bedrock => "",
+            _ if matches!(self, Self::Bedrock | Self::Vertex) => "",
             Dialect::OpenAiChat | Dialect::BedrockConverse => "/chat/completions",
             Dialect::OpenAiResponses => "/responses",
             Dialect::OpenAiEmbeddings => "/embeddings",
@@ -100,6 +105,7 @@ impl Vendor {
         match self {
             Self::Azure(azure) => azure.write_path(fixed, dialect, model, wire),
             Self::Bedrock => bedrock::write_path(dialect, model, call, wire),
+            Self::Vertex => vertex::write_path(dialect, model, call, wire),
             _ => wire.put_slice(fixed.as_bytes()),
         }
     }
@@ -117,18 +123,12 @@ impl Vendor {
 
     /// Writes the header with the key; `false` when the key can't be put into a header.
     pub(crate) fn write_key(&self, key: &SecretString, wire: &mut BytesMut) -> bool {
-        let key = key.expose_secret();
-        if key.bytes().any(|byte| !(b'!'..=b'~').contains(&byte)) {
-            return false;
+        match self {
+            Self::OpenAi(_) | Self::Compatible(_) | Self::Bedrock | Self::Vertex => write_bearer(key, wire),
+            Self::Azure(_) => write_secret(b"\r\napi-key: ", key, wire),
+            Self::Anthropic => write_secret(b"\r\nx-api-key: ", key, wire),
+            Self::Google => write_secret(b"\r\nx-goog-api-key: ", key, wire),
         }
-        wire.put_slice(match self {
-            Self::OpenAi(_) | Self::Compatible(_) | Self::Bedrock => b"\r\nAuthorization: Bearer ",
-            Self::Azure(_) => b"\r\napi-key: ",
-            Self::Anthropic => b"\r\nx-api-key: ",
-            Self::Google => b"\r\nx-goog-api-key: ",
-        });
-        wire.put_slice(key.as_bytes());
-        true
     }
 
     /// Writes the version of the interface, where the vendor wants one and the caller named none.
@@ -139,6 +139,21 @@ impl Vendor {
             wire.put_slice(ANTHROPIC_VERSION.as_bytes());
         }
     }
+}
+
+/// Writes the header of a key or token that whoever has it may use; `false` when it can't be put into a header.
+pub(super) fn write_bearer(token: &SecretString, wire: &mut BytesMut) -> bool {
+    write_secret(b"\r\nAuthorization: Bearer ", token, wire)
+}
+
+fn write_secret(header: &[u8], secret: &SecretString, wire: &mut BytesMut) -> bool {
+    let secret = secret.expose_secret();
+    let fits = secret.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        wire.put_slice(header);
+        wire.put_slice(secret.as_bytes());
+    }
+    fits
 }
 
 const VERSION: &[u8] = b"anthropic-version:";
@@ -190,8 +205,18 @@ mod tests {
             ("google", OpenAiChat, false, Some(Gemini)),
             ("bedrock", OpenAiChat, false, Some(BedrockConverse)),
             ("bedrock", OpenAiEmbeddings, true, None),
+            ("vertex", AnthropicMessages, false, Some(Gemini)),
+            ("vertex", Gemini, true, None),
         ] {
             assert_eq!(vendor(name).speaks(caller, "m", embeds), spoken, "{name} {caller:?}");
+        }
+    }
+
+    #[test]
+    fn every_vendor_but_the_simulated_one_is_spoken_to_over_the_network() {
+        for vendor in policy::catalogue::VENDORS {
+            let known = Vendor::at(vendor.name, "https://x.example");
+            assert_eq!(known.is_ok(), vendor.name != "simulated", "{}", vendor.name);
         }
     }
 
