@@ -17,6 +17,7 @@ mod entry;
 mod load;
 mod order;
 mod parts;
+mod patience;
 mod prices;
 mod resolve;
 mod stand_in;

@@ -10,6 +10,7 @@ mod fallback;
 mod headers;
 mod keep_alive;
 mod pass_through;
+mod patience;
 mod refusals;
 mod strategies;
 mod streams;

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Tags;
 use crate::money::NanoUsd;
 use crate::price::{LongContext, Rates};
-use crate::source::{Aggregation, AtCap, BudgetMode, Fraction, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier, UnpricedModels};
+use crate::source::{
+    Aggregation, AtCap, BudgetMode, Fraction, Patience, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier, UnpricedModels,
+};
 
 /// Index into [`Bundle::providers`].
 pub type ProviderIndex = u32;
@@ -135,6 +137,9 @@ pub struct Config {
     pub project: Option<u32>,
     /// Version number, for logs.
     pub version: u64,
+    /// How long it waits for answers.
+    #[serde(default, skip_serializing_if = "Patience::is_silent")]
+    pub patience: Patience,
     /// What it does.
     #[serde(deserialize_with = "known_or_not")]
     pub strategy: Strategy,
