@@ -15,7 +15,7 @@ use crate::guardrail::Findings;
 use crate::money::{NanoUsd, Usd};
 use crate::price::PriceSheet;
 use crate::rule::Rule;
-use crate::source::{Aggregation, PeriodKind, RetryOn};
+use crate::source::{Aggregation, Patience, PeriodKind, RetryOn};
 
 /// Yes or no.
 #[derive(Debug)]
@@ -174,6 +174,8 @@ pub struct ResolvedTarget {
     pub claims: SmallVec<[Claim; 2]>,
     /// The variant of an `ab_test` that led here; of nested tests all of them from the outermost on, joined with `/`.
     pub variant: Option<Arc<str>>,
+    /// How long its answer is waited for.
+    pub patience: Patience,
 }
 
 /// One budget that applies.

@@ -18,6 +18,7 @@ mod guardrails;
 mod load;
 mod order;
 mod parts;
+mod patience;
 mod prices;
 mod resolve;
 mod stand_in;

@@ -13,6 +13,7 @@ mod guardrails;
 mod headers;
 mod keep_alive;
 mod pass_through;
+mod patience;
 mod refusals;
 mod routes;
 mod strategies;

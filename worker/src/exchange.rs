@@ -20,6 +20,7 @@ use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Denial, DenialReason, Trace};
 use policy::id::{IdKind, id_with_tail};
 use smallvec::SmallVec;
+use tokio::sync::Semaphore;
 
 use crate::budget::Budgets;
 use crate::clock;
@@ -33,6 +34,9 @@ use crate::policy_feed::Policies;
 use crate::spool::Spool;
 use crate::telemetry::{Metrics, Otlp};
 use crate::upstream::{Connections, SendError};
+
+/// Answers that are heard to their end at the same time though their callers have left; more are cancelled.
+const DRAINS: usize = 256;
 
 /// What all exchanges of a worker share.
 pub struct Context {
@@ -57,6 +61,8 @@ pub struct Context {
     pub(crate) connections: Connections,
     pub(crate) rates: RateLimits,
     pub(crate) draining: AtomicBool,
+    /// Seats for answers that are heard to their end though their callers have left.
+    pub(crate) drains: Semaphore,
 }
 
 /// What a context is made of.
@@ -98,6 +104,7 @@ impl Context {
             connections,
             rates: RateLimits::new(),
             draining: AtomicBool::new(false),
+            drains: Semaphore::new(DRAINS),
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct Consumption {
 /// How one attempt ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttemptEnd {
-    /// `ok`, `connect`, `timeout`, `status`, `cut`, `cancelled`.
+    /// `ok`, `connect`, `timeout`, `status`, `cut`, `cancelled`, `drained`.
     pub outcome: &'static str,
     /// HTTP status, or 0 where none came.
     pub status: u16,

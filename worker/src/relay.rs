@@ -5,10 +5,12 @@
 
 mod closing;
 mod decided;
+mod drain;
 mod standby;
 mod stream;
 
 pub(crate) use decided::pass_decided;
+pub(crate) use drain::drain;
 pub(crate) use standby::{Attended, Standby, pass_begun};
 
 use std::borrow::Cow;

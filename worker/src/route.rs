@@ -132,6 +132,7 @@ mod tests {
             max_output_tokens: None,
             claims: SmallVec::new(),
             variant: None,
+            patience: policy::source::Patience::default(),
         })
     }
 

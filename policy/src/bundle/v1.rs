@@ -14,8 +14,8 @@ use crate::guardrail::FindingKind;
 use crate::money::NanoUsd;
 use crate::price::{LongContext, Rates};
 use crate::source::{
-    Aggregation, AtCap, BudgetMode, DetectionAction, FailMode, Fraction, GuardrailMode, PeriodKind, RetryOn, SealedSecret, StickyBy, Tier,
-    UnpricedModels, WebhookContent,
+    Aggregation, AtCap, BudgetMode, DetectionAction, FailMode, Fraction, GuardrailMode, Patience, PeriodKind, RetryOn, SealedSecret,
+    StickyBy, Tier, UnpricedModels, WebhookContent,
 };
 
 /// Index into [`Bundle::providers`].
@@ -139,6 +139,9 @@ pub struct Config {
     pub project: Option<u32>,
     /// Version number, for logs.
     pub version: u64,
+    /// How long it waits for answers.
+    #[serde(default, skip_serializing_if = "Patience::is_silent")]
+    pub patience: Patience,
     /// What it does.
     #[serde(deserialize_with = "known_or_not")]
     pub strategy: Strategy,

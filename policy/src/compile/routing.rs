@@ -62,6 +62,9 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
     if document.embedding_dimensions.is_some() {
         place.reject("embedding_dimensions", "this version serves no embeddings; leave it out");
     }
+    let patience = document.patience;
+    place.check_time("first_byte_timeout_ms", patience.first_byte_timeout_ms.map(u64::from));
+    place.check_time("idle_timeout_ms", patience.idle_timeout_ms.map(u64::from));
     let strategy = match &document.strategy {
         Strategy::Single { model } => v1::Strategy::Single(place.route_target(model, "model")),
         Strategy::Fallback { attempts, retry_on, total_budget_ms } => place.fallback(attempts, retry_on.as_deref(), *total_budget_ms),
@@ -77,7 +80,8 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
         Strategy::Allowlist { models, otherwise } => place.allowlist(models, otherwise),
     };
     let project = place.project;
-    v1::Config { id: record.id.clone(), slug: Arc::from(record.config.slug.as_str()), project, version: record.version, strategy }
+    let slug = Arc::from(record.config.slug.as_str());
+    v1::Config { id: record.id.clone(), slug, project, version: record.version, patience, strategy }
 }
 
 impl Place<'_, '_> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::parts::{Kept, replace_targets};
+use super::patience::note_patience;
 use super::{Deciding, Refusal, ensemble, index};
 use crate::bundle::v1::{Strategy, Target};
 use crate::catalogue;
@@ -12,7 +13,7 @@ use crate::decision::{DenialReason, ResolvedTarget, Route, RouteAttempt, TraceSt
 use crate::facts::RequestFacts;
 use crate::money::NanoUsd;
 use crate::price::TokenBuckets;
-use crate::source::{GuardrailMode, UnpricedModels};
+use crate::source::{GuardrailMode, Patience, UnpricedModels};
 
 /// More than the compiler allows; a bundle that nests deeper was not made by it.
 const MAX_DEPTH: u32 = 10;
@@ -151,7 +152,14 @@ impl Deciding<'_> {
         }
         match target {
             Target::Model { provider, name } => self.resolve_model(*provider, name).map(Route::Target),
-            Target::Config(config) => self.resolve_config(*config, depth),
+            Target::Config(config) => {
+                let mut route = self.resolve_config(*config, depth)?;
+                let patience = self.engine.bundle.configs.get(index(*config)).map(|config| config.patience).unwrap_or_default();
+                if !patience.is_silent() {
+                    note_patience(&mut route, patience);
+                }
+                Ok(route)
+            }
             Target::Deny(message) => Err((DenialReason::Policy, format!("denied by policy: {message}"))),
             Target::Pass => self.resolve_pass(depth),
         }
@@ -266,6 +274,7 @@ impl Deciding<'_> {
             max_output_tokens: model.and_then(|model| model.max_output_tokens),
             claims: engine.budgets.target_claims(provider, &of.name, name),
             variant: None,
+            patience: Patience::default(),
         })
     }
 

@@ -1,9 +1,11 @@
 //! Routing configs as operators write them: a strategy with its members, and targets that name where to go.
 
+mod patience;
 mod wire;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::patience::{OnDisconnect, Patience};
 use super::{Fraction, Tier};
 
 /// Where a rule or an attempt leads.
@@ -338,6 +340,8 @@ impl Strategy {
 pub struct RoutingDocument {
     /// How a target is found.
     pub strategy: Strategy,
+    /// How long answers are waited for.
+    pub patience: Patience,
     /// Response cache, where wanted.
     pub cache: Option<CacheSettings>,
     /// Dimensions asked of embedding models.

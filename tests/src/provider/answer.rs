@@ -78,7 +78,7 @@ pub struct Answer {
     pub(super) framing: Framing,
     pub(super) usage: Option<Usage>,
     pub(super) cut_at: Option<usize>,
-    pub(super) hold_after_first: Option<Gate>,
+    pub(super) after_first: Option<Step>,
     pub(super) bill: i64,
 }
 
@@ -92,7 +92,7 @@ impl Default for Answer {
             framing: Framing::Length,
             usage: Some(Usage { prompt: 20, cached: 0, completion: 10, reasoning: 0 }),
             cut_at: None,
-            hold_after_first: None,
+            after_first: None,
             bill: 0,
         }
     }
@@ -171,7 +171,14 @@ impl Answer {
     /// Keeps everything behind the first piece of the body back until `gate` opens.
     #[must_use]
     pub fn held_after_the_first_piece(mut self, gate: &Gate) -> Self {
-        self.hold_after_first = Some(gate.clone());
+        self.after_first = Some(Step::Hold(gate.clone()));
+        self
+    }
+
+    /// Waits behind the first piece of the body.
+    #[must_use]
+    pub fn pausing_after_the_first_piece(mut self, pause: Duration) -> Self {
+        self.after_first = Some(Step::Pause(pause));
         self
     }
 
@@ -199,9 +206,9 @@ impl Answer {
         if self.body.is_none() {
             self.make_body(asked);
         }
-        if let Some(gate) = self.hold_after_first.take() {
+        if let Some(step) = self.after_first.take() {
             let body = self.body.get_or_insert_default();
-            body.insert(1.min(body.len()), Step::Hold(gate));
+            body.insert(1.min(body.len()), step);
         }
         if let Some(bytes) = self.cut_at {
             self.body = self.body.map(|steps| cut(steps, bytes));

@@ -148,7 +148,8 @@ impl<'p> Flight<'_, 'p> {
         if left.is_zero() {
             return Err(Failed::new(Failure::Deadline, FailureClass::Final));
         }
-        let timeout = leaf.timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
+        let timeout = leaf.timeout.into_iter().chain(hearing::first_byte(leaf.target)).min();
+        let timeout = timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
         self.admit(leaf).await?;
         let Some(current) = &self.current else { return Err(bug()) };
         let caller = &self.caller.policy;
@@ -182,12 +183,12 @@ impl<'p> Flight<'_, 'p> {
     /// A head that promises an answer: a stream's first piece or the whole body must follow, or another target is tried.
     async fn answered(&mut self, mut reply: Reply) -> Result<Answer, Failed> {
         let (name, took) = (self.name(), self.took());
-        let idle = self.context.limits.idle_timeout;
+        let (idle, wait) = (self.idle(), self.first_piece_wait(took));
         let first = if self.facts.stream && reply.streams() {
-            match pingora_timeout::timeout(idle, reply.body.next()).await {
+            match pingora_timeout::timeout(wait, reply.body.next()).await {
                 Ok(Ok(Some(piece))) => Ok(First::Piece(piece)),
                 Ok(Ok(None) | Err(_)) => Err(Failure::Cut { target: name }),
-                Err(_) => Err(Failure::Deadline),
+                Err(_) => return Err(self.silent(wait.saturating_add(took))),
             }
         } else {
             hearing::whole_body(&mut reply, idle, name).await.map(First::Whole)
@@ -204,6 +205,22 @@ impl<'p> Flight<'_, 'p> {
                 Err(hearing::broken(failure))
             }
         }
+    }
+
+    /// A stream that was promised, and of which nothing came.
+    fn silent(&mut self, waited: Duration) -> Failed {
+        self.unanswered(SendError::Timeout { ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) })
+    }
+
+    /// How long the current attempt's answer may be silent.
+    pub(crate) fn idle(&self) -> Duration {
+        self.current.as_ref().map_or(self.context.limits.idle_timeout, |current| hearing::idle(self.context, current.admission.target()))
+    }
+
+    /// What is left until the first piece of a stream whose head took so long.
+    fn first_piece_wait(&self, took: Duration) -> Duration {
+        let limit = self.current.as_ref().and_then(|current| hearing::first_byte(current.admission.target()));
+        limit.map_or(self.idle(), |limit| limit.saturating_sub(took))
     }
 
     async fn refused(&mut self, reply: Reply) -> Failed {

@@ -228,8 +228,17 @@ impl<'c> Exchange<'c> {
             last: Arc::default(),
         });
         let standby = relay::Standby { exchange: *self, facts: &asked.facts, permit, rate: asked.rate, framing: asked.framing };
-        let Attended { answered, begun } = standby.attend(session, pin!(flight.run(self.arrival.started))).await;
+        let (Attended { answered, begun }, seat) = {
+            let mut walk = pin!(flight.run(self.arrival.started));
+            let mut attended = standby.attend(session, walk.as_mut()).await;
+            let seat = if attended.left() && permit.route().drains() { self.context.drains.try_acquire().ok() } else { None };
+            if seat.is_some() {
+                attended.answered = walk.await;
+            }
+            (attended, seat)
+        };
         match answered {
+            answered if seat.is_some() => Box::pin(relay::drain(flight, answered)).await,
             Err(Failure::Gone) => {
                 // Dropping the walk has cancelled the provider's work; what it read until then may be billed.
                 flight.end_estimated("cancelled", 0);

@@ -43,6 +43,13 @@ pub(crate) struct Attended<T> {
     pub begun: bool,
 }
 
+impl<T> Attended<T> {
+    /// The caller went away; the walk has not ended.
+    pub(crate) fn left(&self) -> bool {
+        matches!(self.answered, Err(Failure::Gone))
+    }
+}
+
 impl Standby<'_> {
     /// Awaits the walk, and keeps the caller's stream alive meanwhile; a caller that goes away ends it.
     pub(crate) async fn attend<T>(

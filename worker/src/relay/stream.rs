@@ -16,6 +16,7 @@ use llm::stream::{Elements, Framing};
 use pingora_core::protocols::http::ServerSession;
 
 use super::closing::{self, before_done, join};
+use super::drain::hear_out;
 use super::standby::keep_alive;
 use super::{caller_gone, json, write};
 use crate::clock;
@@ -60,6 +61,8 @@ struct Passage<'s, 'f, 'c, 'p> {
     /// The last write ended between two events.
     between_events: bool,
     wrote: Instant,
+    /// The answer was heard to its end for a caller who has left.
+    drained: bool,
 }
 
 /// Passes a stream on. Without a head where the caller has one already.
@@ -94,12 +97,18 @@ pub(super) async fn pass(
         unsaid: Vec::new(),
         between_events: true,
         wrote: clock::instant(),
+        drained: false,
     };
     let ending = if sent.is_ok() { passage.run(&mut body, first).await } else { Ending::Gone };
+    if ending == Ending::Gone {
+        passage.hear_out(&mut body).await;
+    }
+    let drained = passage.drained;
     let failed = passage.finish(ending, status).await;
     passage.close_array(ending).await;
     match ending {
         Ending::Complete => body.finish().await,
+        Ending::Gone if drained => body.finish().await,
         // Dropping the connection is what cancels the provider's work.
         Ending::Cut | Ending::Stalled | Ending::Gone => drop(body),
     }
@@ -117,7 +126,7 @@ pub(super) async fn pass(
 impl Passage<'_, '_, '_, '_> {
     async fn run(&mut self, body: &mut crate::upstream::ReplyBody, first: Bytes) -> Ending {
         let context = self.flight.context;
-        let (idle, limit) = (context.limits.idle_timeout, self.wrote.checked_add(context.exchange_limit()));
+        let (idle, limit) = (self.flight.idle(), self.wrote.checked_add(context.exchange_limit()));
         let quiet = context.limits.stream_keep_alive;
         let mut heard = self.wrote;
         let mut timer = Box::pin(pingora_timeout::sleep(quiet.min(idle)));
@@ -153,6 +162,17 @@ impl Passage<'_, '_, '_, '_> {
                 }
                 () = caller_gone(self.session) => return Ending::Gone,
             }
+        }
+    }
+
+    /// The rest of the answer, where the policy wants to know what it consumed and not too many are heard out already.
+    async fn hear_out(&mut self, body: &mut crate::upstream::ReplyBody) {
+        let wanted = self.flight.current.as_ref().is_some_and(|current| current.admission.target().patience.drains());
+        let context = self.flight.context;
+        let (Some(meter), true) = (&mut self.meter, wanted) else { return };
+        if let Ok(_seat) = context.drains.try_acquire() {
+            let limit = clock::instant().checked_add(context.exchange_limit());
+            self.drained = hear_out(body, meter, self.flight.idle(), limit).await;
         }
     }
 
@@ -243,6 +263,7 @@ impl Passage<'_, '_, '_, '_> {
             Ending::Complete => "ok",
             Ending::Cut => "cut",
             Ending::Stalled => "timeout",
+            Ending::Gone if self.drained => "drained",
             Ending::Gone => "cancelled",
         };
         let took = self.flight.took();

@@ -7,8 +7,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Aggregation, Attempt, CacheSettings, CascadeStep, EnsembleMember, RetryOn, RoutingDocument, RoutingRule, StickyBy, Strategy, Target,
-    Variant,
+    Aggregation, Attempt, CacheSettings, CascadeStep, EnsembleMember, OnDisconnect, Patience, RetryOn, RoutingDocument, RoutingRule,
+    StickyBy, Strategy, Target, Variant,
 };
 use crate::source::{RoutingConfig, Tier};
 
@@ -68,6 +68,12 @@ struct Flat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     otherwise: Option<Target>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_byte_timeout_ms: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idle_timeout_ms: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_disconnect: Option<OnDisconnect>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     cache: Option<CacheSettings>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     embedding_dimensions: Option<u32>,
@@ -75,9 +81,13 @@ struct Flat {
 
 impl From<&RoutingDocument> for Flat {
     fn from(document: &RoutingDocument) -> Self {
-        let RoutingDocument { strategy, cache, embedding_dimensions } = document;
+        let RoutingDocument { strategy, patience, cache, embedding_dimensions } = document;
+        let Patience { first_byte_timeout_ms, idle_timeout_ms, on_disconnect } = *patience;
         let common = Self {
             strategy: strategy.name().to_owned(),
+            first_byte_timeout_ms,
+            idle_timeout_ms,
+            on_disconnect,
             cache: cache.clone(),
             embedding_dimensions: *embedding_dimensions,
             ..Self::default()
@@ -137,7 +147,9 @@ impl Flat {
             return Err(format!("`{stranger}` does not belong to strategy `{name}`, which takes {}", own.join(", ")));
         }
         let (cache, embedding_dimensions) = (self.cache.clone(), self.embedding_dimensions);
-        Ok(RoutingDocument { strategy: self.into_strategy(name)?, cache, embedding_dimensions })
+        let Self { first_byte_timeout_ms, idle_timeout_ms, on_disconnect, .. } = self;
+        let patience = Patience { first_byte_timeout_ms, idle_timeout_ms, on_disconnect };
+        Ok(RoutingDocument { strategy: self.into_strategy(name)?, patience, cache, embedding_dimensions })
     }
 
     fn into_strategy(self, name: &str) -> Result<Strategy, String> {
@@ -214,6 +226,7 @@ mod tests {
         for document in [
             json!({"strategy": "single", "model": "openai/gpt-4o"}),
             json!({"strategy": "fallback", "attempts": [{"model": "@a", "timeout_ms": 5}], "retry_on": ["429", "5xx"], "total_budget_ms": 9}),
+            json!({"strategy": "single", "model": "x/y", "first_byte_timeout_ms": 9, "idle_timeout_ms": 5, "on_disconnect": "drain"}),
             json!({"strategy": "cost_optimized", "quality_tier": "standard"}),
             json!({"strategy": "cost_optimized", "quality_tier": "premium", "allowed_models": ["openai/*"]}),
             json!({"strategy": "latency_optimized", "models": ["openai/gpt-4o", "gpt-5"]}),

@@ -186,7 +186,8 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         self.sent.store(true, Ordering::Relaxed);
         let Some(current) = &attempt.current else { return Err(bug()) };
         let way = Way { admission: &current.admission, trace: attempt.place };
-        let timeout = bounds.timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
+        let timeout = bounds.timeout.into_iter().chain(hearing::first_byte(target)).min();
+        let timeout = timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
         let caller = self.flight.lock().caller;
         match hearing::send(self.context, &caller.policy, &way, question.outgoing, timeout).await {
             Ok(reply) if reply.status < 400 => attempt.hear(reply, target, question).await,
@@ -242,7 +243,7 @@ impl<'p> Attempt<'_, '_, '_, 'p> {
     async fn hear(mut self, mut reply: Reply, target: &'p ResolvedTarget, question: Question<'_>) -> Result<Whole<'p>, Failed> {
         let (context, name) = (self.council.context, Arc::clone(&target.label));
         let took = self.took();
-        let body = hearing::whole_body(&mut reply, context.limits.idle_timeout, Arc::clone(&name)).await;
+        let body = hearing::whole_body(&mut reply, hearing::idle(context, target), Arc::clone(&name)).await;
         let health = self.council.flight.lock().health;
         let body = match body {
             Ok(body) => body,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use policy::decision::ResolvedTarget;
 use policy::source::RetryOn;
 
 use super::{Failed, back_off};
@@ -35,6 +36,16 @@ pub(super) async fn send(
         Ok(sent) => sent,
         Err(_) => Err(SendError::Timeout { ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
     }
+}
+
+/// How long an answer of `target` may be silent.
+pub(super) fn idle(context: &Context, target: &ResolvedTarget) -> Duration {
+    target.patience.idle_timeout_ms.map_or(context.limits.idle_timeout, |ms| Duration::from_millis(ms.into()))
+}
+
+/// How long until something of an answer of `target` must be there, where the policy says.
+pub(super) fn first_byte(target: &ResolvedTarget) -> Option<Duration> {
+    target.patience.first_byte_timeout_ms.map(|ms| Duration::from_millis(ms.into()))
 }
 
 /// The whole body of an answer from the target of this name.

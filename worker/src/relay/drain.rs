@@ -1,0 +1,59 @@
+//! Answers of callers who have left, heard to their end where the policy wants to know what they consumed.
+//!
+//! Promises: bounded in number and in time; where either bound is reached, the provider's work is ended as it is without this.
+
+use std::time::{Duration, Instant};
+
+use llm::stream::meter::{StreamMeter, UsageEvents};
+
+use super::settle_whole;
+use crate::clock;
+use crate::exchange::Failure;
+use crate::exchange::attempts::{Answer, Answered, First, Flight};
+use crate::metering::{AttemptEnd, consumption};
+use crate::respond::head::{CallerGone, Sent};
+use crate::upstream::{Reply, ReplyBody};
+
+/// What came of a walk that went on without its caller.
+pub(crate) async fn drain(mut flight: Box<Flight<'_, '_>>, answered: Result<Answered<'_>, Failure>) -> Sent {
+    match answered {
+        Ok(Answered::Passing(Answer { reply, first: First::Whole(body) })) => {
+            settle_whole(&mut flight, &reply, &body);
+            reply.body.finish().await;
+        }
+        Ok(Answered::Passing(Answer { reply, first: First::Piece(piece) })) => {
+            let Reply { status, spoken, mut body, .. } = reply;
+            let mut meter = StreamMeter::new(spoken, UsageEvents::Withhold);
+            meter.push(piece, &mut Vec::new());
+            let limit = clock::instant().checked_add(flight.context.exchange_limit());
+            let complete = hear_out(&mut body, &mut meter, flight.idle(), limit).await;
+            let consumed = Some(consumption(flight.context, &meter.finish().verdict(flight.estimate())));
+            let (outcome, took) = (if complete { "drained" } else { "cancelled" }, flight.took());
+            flight.end(AttemptEnd { outcome, status, took, consumed });
+            if complete {
+                body.finish().await;
+            }
+        }
+        // All is settled already.
+        Ok(Answered::Decided(_)) | Err(_) => {}
+    }
+    let Flight { booking, trace, .. } = *flight;
+    booking.close(499, Some("client_closed_request"), &trace);
+    Err(CallerGone)
+}
+
+/// Hears a stream to its end for the sake of its usage. Says whether the end came.
+pub(super) async fn hear_out(body: &mut ReplyBody, meter: &mut StreamMeter, idle: Duration, limit: Option<Instant>) -> bool {
+    let mut unsaid = Vec::new();
+    loop {
+        let left = limit.map_or(idle, |limit| limit.saturating_duration_since(clock::instant()).min(idle));
+        match pingora_timeout::timeout(left, body.next()).await {
+            Ok(Ok(Some(piece))) => {
+                meter.push(piece, &mut unsaid);
+                unsaid.clear();
+            }
+            Ok(Ok(None)) => return true,
+            Ok(Err(_)) | Err(_) => return false,
+        }
+    }
+}
