@@ -250,7 +250,7 @@ pub struct UsageEvent {
     #[n(30)]
     pub charges: Vec<Charge>,
     /// The decision trace. (31 was one that said its own names.)
-    #[n(32)]
+    #[cbor(n(32), default)]
     pub trace: TraceRecord,
     /// What else rules could see of the request; absent where it could not be read, and in events of workers that did not record it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -429,9 +429,25 @@ mod tests {
     fn an_event_without_facts_is_read() {
         let (written, mut bytes) = (UsageEvent { facts: None, ..event() }, Vec::new());
         written.write(&mut bytes);
-        assert_eq!(bytes[..2], [0x98, 32], "what is absent at the end is not written");
+        assert_eq!(bytes[..2], [0x98, 33], "what is absent at the end is not written");
         let read = UsageEvent::read(&bytes).unwrap();
         assert_eq!((read.facts, read.trace), (None, written.trace));
+    }
+
+    #[test]
+    fn an_event_from_before_traces_were_numbers_is_read_without_one() {
+        let (written, mut bytes) = (event(), Vec::new());
+        written.write(&mut bytes);
+        let mut decoder = minicbor::Decoder::new(&bytes);
+        decoder.array().unwrap();
+        for _ in 0..31 {
+            decoder.skip().unwrap();
+        }
+        let end = decoder.position();
+        bytes.truncate(end);
+        bytes[1] = 31;
+        let read = UsageEvent::read(&bytes).unwrap();
+        assert_eq!((read.trace, read.cost), (TraceRecord::default(), written.cost));
     }
 
     #[test]

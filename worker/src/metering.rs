@@ -272,6 +272,11 @@ impl<'c> Booking<'c> {
         self.context.metrics.first_byte(took);
     }
 
+    /// When the exchange has to be over, whichever stage it is in: what it holds is given up for lost soon after.
+    pub(crate) fn limit(&self) -> Option<Instant> {
+        self.started.checked_add(self.context.exchange_limit())
+    }
+
     /// Cost of all attempts so far.
     pub(crate) fn cost(&self) -> NanoUsd {
         self.event.cost

@@ -108,7 +108,7 @@ fn budget(
 }
 
 async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, body: Bytes) -> Sent {
-    settle_whole(&mut flight, &reply, &body);
+    settle_whole(&mut flight, "ok", &reply, &body);
     let Reply { back, content_type, body: connection, .. } = reply;
     connection.finish().await;
     let said = say_again(&flight, back, body);
@@ -118,11 +118,11 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
 }
 
 /// The attempt whose answer is here as a whole has ended.
-fn settle_whole(flight: &mut Flight<'_, '_>, reply: &Reply, body: &Bytes) {
+fn settle_whole(flight: &mut Flight<'_, '_>, outcome: &'static str, reply: &Reply, body: &Bytes) {
     let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), reply.spoken, body);
     let consumed = Some(consumption(flight.context, &verdict));
     let took = flight.took();
-    flight.end(AttemptEnd { outcome: "ok", status: reply.status, took, consumed });
+    flight.end(AttemptEnd { outcome, status: reply.status, took, consumed });
 }
 
 /// Sends a whole answer whose attempts are settled, and closes the books.

@@ -246,7 +246,7 @@ fn of_send(failure: &Failure, error: &SendError) -> Refusal {
             "unsupported_fields",
             format!("`{target}` can't take {dropped}, and this project is strict about it; leave it out or choose another model"),
         ),
-        SendError::Timeout { ms } => plain(
+        SendError::Timeout { ms, .. } => plain(
             504,
             "timeout_error",
             "upstream_timeout",

@@ -23,6 +23,8 @@ pub(crate) mod token;
 pub(crate) mod vendor;
 pub(crate) mod vertex;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use policy::source::RetryOn;
 
 use crate::policy_feed::OrgPolicy;
@@ -77,6 +79,8 @@ pub(crate) enum SendError {
     Timeout {
         /// The limit.
         ms: u64,
+        /// Whether the provider may have the request.
+        sent: bool,
     },
 }
 
@@ -95,7 +99,7 @@ impl SendError {
 
     /// Whether the provider may have read the request, and bill what it made of it.
     pub(crate) fn was_sent(&self) -> bool {
-        matches!(self, Self::Timeout { .. } | Self::Broken(_))
+        matches!(self, Self::Timeout { sent: true, .. } | Self::Broken(_))
     }
 
     /// The word for traces, events and metrics.
@@ -111,12 +115,13 @@ impl SendError {
     }
 }
 
-/// Sends one admitted request and waits for the response head.
+/// Sends one admitted request and waits for the response head. `sent` becomes true before anything is sent, and while a connection is made.
 pub(crate) async fn send(
     connections: &Connections,
     policy: &OrgPolicy,
     way: &Way<'_, '_>,
     outgoing: &Outgoing<'_>,
+    sent: &AtomicBool,
 ) -> Result<Reply, SendError> {
     let target = way.admission.target();
     let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
@@ -138,6 +143,7 @@ pub(crate) async fn send(
     };
     let request = outgoing.to_wire(&prepared, line, way, token.as_deref()).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
+    sent.store(true, Ordering::Relaxed);
     let reply = connections.exchange(&addresses, &request).await?;
     let reply = Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply };
     Ok(if line.vendor == Vendor::Bedrock { bedrock::heard(reply) } else { reply })

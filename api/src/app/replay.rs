@@ -106,7 +106,10 @@ fn logged(row: &Row) -> Option<LoggedRequest> {
 /// what one target would have charged.
 fn answered_tokens(row: &Row) -> TokenBuckets {
     let attempts = row.attempts.as_array().map(Vec::as_slice).unwrap_or_default();
-    let answered = attempts.iter().rev().find(|attempt| attempt.get("outcome").and_then(Value::as_str) == Some("ok"));
+    let answered = attempts
+        .iter()
+        .rev()
+        .find(|attempt| attempt.get("outcome").and_then(Value::as_str).is_some_and(|outcome| matches!(outcome, "ok" | "drained")));
     let counted = |count: i64| u64::try_from(count).unwrap_or(0);
     answered.and_then(|attempt| attempt.pointer("/priced/tokens")).and_then(read).unwrap_or_else(|| TokenBuckets {
         input: counted(row.input_tokens),

@@ -318,6 +318,7 @@ fn guarded_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<O
 
 /// What guards the requests of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Guardrails {
     /// Which models may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -335,6 +336,7 @@ pub struct Guardrails {
 
 /// Which models may be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ModelGuardrail {
     /// Patterns of which one has to match.
     pub allow: Vec<String>,
@@ -346,6 +348,7 @@ pub struct ModelGuardrail {
 
 /// What is looked for in requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DetectionGuardrail {
     /// What is done about it; never `off`.
     pub action: DetectionAction,
@@ -357,6 +360,7 @@ pub struct DetectionGuardrail {
 
 /// Who is asked about requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WebhookGuardrail {
     /// Where.
     pub url: String,

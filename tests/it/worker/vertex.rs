@@ -29,7 +29,9 @@ fn with_vertex(fleet: &Fleet, account: &Value) -> Value {
     let base_url = format!("http://{}{PLACE}", fleet.provider.address());
     let provider = json!({"name": "gcp", "vendor": "vertex", "base_url": base_url, "api_key": account.to_string()});
     wanted["providers"].as_array_mut().unwrap().push(provider);
-    wanted["models"].as_array_mut().unwrap().push(json!({"model": "gcp/*", "input_usd_per_mtok": 1, "output_usd_per_mtok": 2}));
+    // What the catalogue knows goes before what is declared for the rest.
+    let priced = ["gcp/*", "gcp/gemini-3.7-flash"].map(|model| json!({"model": model, "input_usd_per_mtok": 1, "output_usd_per_mtok": 2}));
+    wanted["models"].as_array_mut().unwrap().extend(priced);
     wanted
 }
 

@@ -11,6 +11,7 @@ mod council;
 mod hearing;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use policy::source::RetryOn;
 
 pub(crate) use council::Whole;
 use hearing::Refused;
+pub(crate) use hearing::next_within;
 
 use super::{Context, Failure};
 use crate::clock;
@@ -47,6 +49,8 @@ pub(crate) struct Flight<'c, 'p> {
     pub current: Option<Current<'p>>,
     /// `provider/model` of the last attempt.
     pub last: Arc<str>,
+    /// The caller has left: what is under way is heard out, and nothing is begun.
+    pub left: &'c AtomicBool,
 }
 
 /// An attempt in progress.
@@ -143,6 +147,9 @@ impl<'p> Flight<'_, 'p> {
     }
 
     async fn attempt(&mut self, leaf: Leaf<'p>) -> Result<Answer, Failed> {
+        if self.left.load(Ordering::Relaxed) {
+            return Err(Failed::new(Failure::Gone, FailureClass::Final));
+        }
         let now = clock::instant();
         let left = leaf.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now));
         if left.is_zero() {
@@ -183,7 +190,8 @@ impl<'p> Flight<'_, 'p> {
     /// A head that promises an answer: a stream's first piece or the whole body must follow, or another target is tried.
     async fn answered(&mut self, mut reply: Reply) -> Result<Answer, Failed> {
         let (name, took) = (self.name(), self.took());
-        let (idle, wait) = (self.idle(), self.first_piece_wait(took));
+        let rest = self.booking.limit().map_or(Duration::MAX, |limit| limit.saturating_duration_since(clock::instant()));
+        let (idle, wait) = (self.idle(), self.first_piece_wait(took).min(rest));
         let first = if self.facts.stream && reply.streams() {
             match pingora_timeout::timeout(wait, reply.body.next()).await {
                 Ok(Ok(Some(piece))) => Ok(First::Piece(piece)),
@@ -191,7 +199,7 @@ impl<'p> Flight<'_, 'p> {
                 Err(_) => return Err(self.silent(wait.saturating_add(took))),
             }
         } else {
-            hearing::whole_body(&mut reply, idle, name).await.map(First::Whole)
+            hearing::whole_body(&mut reply, (idle, self.booking.limit()), name).await.map(First::Whole)
         };
         match first {
             Ok(first) => {
@@ -209,7 +217,7 @@ impl<'p> Flight<'_, 'p> {
 
     /// A stream that was promised, and of which nothing came.
     fn silent(&mut self, waited: Duration) -> Failed {
-        self.unanswered(SendError::Timeout { ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) })
+        self.unanswered(SendError::Timeout { ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX), sent: true })
     }
 
     /// How long the current attempt's answer may be silent.

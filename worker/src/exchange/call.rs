@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use llm::convert::token_count;
@@ -148,7 +149,7 @@ impl<'c> Exchange<'c> {
 
     /// Goes on with another body, in which something was replaced: places and lengths are other ones, what the caller said of itself is not.
     fn read_again<'r>(&self, asked: &mut Asked<'r>, body: &'r Bytes, addressed: Option<Addressed<'r>>) -> Result<(), Failure> {
-        let head = self.dialect.read_head(body, addressed).map_err(crate::ingress::ReadFailure::from)?;
+        let head = self.dialect.read_head(body, addressed).map_err(ReadFailure::from)?;
         let estimate = head.estimate();
         (asked.facts.input_tokens, asked.facts.input_tokens_bound) = (estimate.likely, estimate.bound);
         (asked.body, asked.head) = (body, head);
@@ -214,6 +215,7 @@ impl<'c> Exchange<'c> {
             request_id: &self.arrival.request_id,
             created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),
         };
+        let left = AtomicBool::new(false);
         // Handed from stage to stage: a box moves, a kilobyte would be copied each time.
         let mut flight = Box::new(Flight {
             context: self.context,
@@ -226,6 +228,7 @@ impl<'c> Exchange<'c> {
             trace,
             current: None,
             last: Arc::default(),
+            left: &left,
         });
         let standby = relay::Standby { exchange: *self, facts: &asked.facts, permit, rate: asked.rate, framing: asked.framing };
         let (Attended { answered, begun }, seat) = {
@@ -233,6 +236,7 @@ impl<'c> Exchange<'c> {
             let mut attended = standby.attend(session, walk.as_mut()).await;
             let seat = if attended.left() && permit.route().drains() { self.context.drains.try_acquire().ok() } else { None };
             if seat.is_some() {
+                left.store(true, Ordering::Relaxed);
                 attended.answered = walk.await;
             }
             (attended, seat)

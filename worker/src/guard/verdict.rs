@@ -8,6 +8,8 @@ use llm::texts;
 use policy::guardrail::{FindingKind, Findings};
 use serde::Deserialize;
 
+/// Redactions in one answer at most: each is looked for in every text.
+const REDACTIONS: usize = 256;
 /// Characters of a message that callers see at most.
 const MESSAGE_LIMIT: usize = 300;
 
@@ -74,7 +76,8 @@ pub(super) fn read(body: &[u8]) -> Option<Verdict> {
     Some(match verdict {
         Word::Allow => Verdict::Allow(findings),
         Word::Deny => Verdict::Deny { message: message.map(|message| shown(&message)), findings },
-        Word::Redact if redactions.is_empty() || redactions.iter().any(|redaction| redaction.text.is_empty()) => return None,
+        Word::Redact if redactions.is_empty() || redactions.len() > REDACTIONS => return None,
+        Word::Redact if redactions.iter().any(|redaction| redaction.text.is_empty()) => return None,
         Word::Redact => Verdict::Redact { redactions, findings },
     })
 }

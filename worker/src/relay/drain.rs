@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use llm::stream::meter::{StreamMeter, UsageEvents};
 
 use super::settle_whole;
-use crate::clock;
 use crate::exchange::Failure;
-use crate::exchange::attempts::{Answer, Answered, First, Flight};
+use crate::exchange::attempts::{Answer, Answered, First, Flight, next_within};
 use crate::metering::{AttemptEnd, consumption};
 use crate::respond::head::{CallerGone, Sent};
 use crate::upstream::{Reply, ReplyBody};
@@ -18,14 +17,14 @@ use crate::upstream::{Reply, ReplyBody};
 pub(crate) async fn drain(mut flight: Box<Flight<'_, '_>>, answered: Result<Answered<'_>, Failure>) -> Sent {
     match answered {
         Ok(Answered::Passing(Answer { reply, first: First::Whole(body) })) => {
-            settle_whole(&mut flight, &reply, &body);
+            settle_whole(&mut flight, "drained", &reply, &body);
             reply.body.finish().await;
         }
         Ok(Answered::Passing(Answer { reply, first: First::Piece(piece) })) => {
             let Reply { status, spoken, mut body, .. } = reply;
             let mut meter = StreamMeter::new(spoken, UsageEvents::Withhold);
             meter.push(piece, &mut Vec::new());
-            let limit = clock::instant().checked_add(flight.context.exchange_limit());
+            let limit = flight.booking.limit();
             let complete = hear_out(&mut body, &mut meter, flight.idle(), limit).await;
             let consumed = Some(consumption(flight.context, &meter.finish().verdict(flight.estimate())));
             let (outcome, took) = (if complete { "drained" } else { "cancelled" }, flight.took());
@@ -46,8 +45,7 @@ pub(crate) async fn drain(mut flight: Box<Flight<'_, '_>>, answered: Result<Answ
 pub(super) async fn hear_out(body: &mut ReplyBody, meter: &mut StreamMeter, idle: Duration, limit: Option<Instant>) -> bool {
     let mut unsaid = Vec::new();
     loop {
-        let left = limit.map_or(idle, |limit| limit.saturating_duration_since(clock::instant()).min(idle));
-        match pingora_timeout::timeout(left, body.next()).await {
+        match next_within(body, (idle, limit)).await {
             Ok(Ok(Some(piece))) => {
                 meter.push(piece, &mut unsaid);
                 unsaid.clear();

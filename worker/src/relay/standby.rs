@@ -118,7 +118,7 @@ pub(crate) async fn pass_begun<'p>(
             let Some(target) = flight.current.as_ref().map(|current| current.admission.target()) else {
                 return fail(flight, session, Failure::Bug).await;
             };
-            settle_whole(&mut flight, &reply, &body);
+            settle_whole(&mut flight, "ok", &reply, &body);
             let Reply { status, spoken, back, dropped, passed, body: connection, .. } = reply;
             connection.finish().await;
             replay(flight, session, Whole { target, status, spoken, back, passed, dropped, clamped: None, body, text: None }).await

@@ -1,7 +1,7 @@
 //! Streams: pieces are forwarded as they arrive, those that arrived together in one write.
 //!
-//! One timer a stream: it fires every [`QUIET`] at most, sends a comment when nothing went out since (so that nothing in between takes the
-//! stream for dead) and notices a provider that has been silent for too long. Where the caller asked for usage or for the trace, an event
+//! One timer a stream: it fires every `stream_keep_alive` at most, keeps the caller's stream alive when nothing went out since (so that nothing
+//! in between takes it for dead) and notices a provider that has been silent for too long. Where the caller asked for usage or for the trace, an event
 //! of ours with the final cost goes out before `[DONE]`.
 //!
 //! A caller who wants the events as one array gets each as an element, in the last step before the socket: all before it deals in events.
@@ -99,7 +99,14 @@ pub(super) async fn pass(
         wrote: clock::instant(),
         drained: false,
     };
-    let ending = if sent.is_ok() { passage.run(&mut body, first).await } else { Ending::Gone };
+    let ending = match sent {
+        Ok(_) => passage.run(&mut body, first).await,
+        Err(CallerGone) => {
+            // Nobody gets it, but it counts.
+            passage.push(first);
+            Ending::Gone
+        }
+    };
     if ending == Ending::Gone {
         passage.hear_out(&mut body).await;
     }
@@ -126,7 +133,7 @@ pub(super) async fn pass(
 impl Passage<'_, '_, '_, '_> {
     async fn run(&mut self, body: &mut crate::upstream::ReplyBody, first: Bytes) -> Ending {
         let context = self.flight.context;
-        let (idle, limit) = (self.flight.idle(), self.wrote.checked_add(context.exchange_limit()));
+        let (idle, limit) = (self.flight.idle(), self.flight.booking.limit());
         let quiet = context.limits.stream_keep_alive;
         let mut heard = self.wrote;
         let mut timer = Box::pin(pingora_timeout::sleep(quiet.min(idle)));
@@ -171,7 +178,7 @@ impl Passage<'_, '_, '_, '_> {
         let context = self.flight.context;
         let (Some(meter), true) = (&mut self.meter, wanted) else { return };
         if let Ok(_seat) = context.drains.try_acquire() {
-            let limit = clock::instant().checked_add(context.exchange_limit());
+            let limit = self.flight.booking.limit();
             self.drained = hear_out(body, meter, self.flight.idle(), limit).await;
         }
     }

@@ -1,5 +1,7 @@
 //! Response heads: ours on every answer, the provider's where it is passed on.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue, Version, header};
@@ -99,7 +101,7 @@ impl Head {
         self.text(BUDGET_REMAINING, &remaining.max(NanoUsd::ZERO).to_usd_4());
         self.fixed(BUDGET_ACTION, action);
         if let Some(at) = resets_at {
-            self.text(BUDGET_RESET, &rfc3339(at));
+            self.value(BUDGET_RESET, reset(at));
         }
     }
 
@@ -137,6 +139,22 @@ impl Head {
         session.write_response_header(self.head).await.map_err(|_| CallerGone)?;
         Ok(status)
     }
+}
+
+thread_local! {
+    /// The last time that was written: nearly every request of a period has the same.
+    static LAST_RESET: RefCell<Option<(DateTime<Utc>, HeaderValue)>> = const { RefCell::new(None) };
+}
+
+fn reset(at: DateTime<Utc>) -> HeaderValue {
+    LAST_RESET.with_borrow_mut(|last| match last {
+        Some((known, written)) if *known == at => written.clone(),
+        _ => {
+            let written = HeaderValue::from_str(&rfc3339(at)).unwrap_or(HeaderValue::from_static(""));
+            *last = Some((at, written.clone()));
+            written
+        }
+    })
 }
 
 /// The caller closed the connection before it had its answer.

@@ -32,8 +32,13 @@ pub(super) async fn answer(admission: &Admission<'_>, outgoing: &Outgoing<'_>) -
     let tokenizer = tokenizer_of(&admission.target().model);
     // Never closed, so there always is a turn.
     let turn = TURNS.acquire().await;
-    let counted = tokio::task::spawn_blocking(move || count(dialect, &body, tokenizer)).await;
-    drop(turn);
+    let counted = tokio::task::spawn_blocking(move || {
+        let counted = count(dialect, &body, tokenizer);
+        // Not before: a caller who leaves does not end the counting.
+        drop(turn);
+        counted
+    });
+    let counted = counted.await;
     let (status, body) = match counted {
         Ok(Ok(body)) => (200, body),
         Ok(Err(message)) => (400, refusal(dialect, 400, &message)),

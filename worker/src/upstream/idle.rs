@@ -57,7 +57,7 @@ impl Waiting {
     /// Whether a request may be sent on it.
     fn is_usable(&mut self, now: Instant) -> bool {
         // Nothing to read is as it should be. An end, an error and bytes that nobody asked for are not.
-        now < self.until && self.stream.read(&mut [0]).now_or_never().is_none()
+        now < self.until && tokio::task::unconstrained(self.stream.read(&mut [0])).now_or_never().is_none()
     }
 }
 

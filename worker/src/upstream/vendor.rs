@@ -1,6 +1,6 @@
 //! How each vendor is spoken to: in which dialect, under which path, with which header for the key.
 //!
-//! A caller's own dialect is kept wherever the vendor speaks it, because then the body passes through as it is. Leaves out: vendors whose
+//! A caller's own dialect is kept wherever the vendor speaks it, because then the body passes through as it is. Leaves out:
 //! what is shown or signed with a credential (`access`), and addresses (`site`).
 
 use bytes::{BufMut as _, BytesMut};

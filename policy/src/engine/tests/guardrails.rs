@@ -76,3 +76,13 @@ fn detectors_are_ready_only_where_something_is_looked_for() {
         assert_eq!(guarded(guardrails.clone()).detectors(0).is_some(), looks, "{guardrails}");
     }
 }
+
+#[test]
+fn a_project_with_a_guardrail_that_this_program_does_not_know_is_refused_and_no_other() {
+    let known = guarded(json!({"models": {"allow": ["openai/*"]}}));
+    let mut bundle = serde_json::to_value(known.bundle()).unwrap();
+    bundle["projects"][0]["guardrails"]["answers"] = json!({"mode": "enforce"});
+    let engine = Engine::load(serde_json::from_str(&bundle.to_string()).unwrap()).unwrap();
+    let refused = decide(&engine, &request("openai/gpt-4o"), "0").expect_err("decided without what it does not know");
+    assert_eq!(refused.0, "policy_denied", "{}", refused.1);
+}

@@ -176,7 +176,13 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
             return Err(late());
         }
         let name = Arc::clone(&target.label);
-        let health = self.flight.lock().health;
+        let (health, gone) = {
+            let flight = self.flight.lock();
+            (flight.health, flight.left.load(Ordering::Relaxed))
+        };
+        if gone {
+            return Err(Failed::new(Failure::Gone, FailureClass::Final));
+        }
         if health.enter(&name) == Standing::Open && self.heed_breakers {
             self.passed_over.store(true, Ordering::Relaxed);
             self.flight.lock().trace.push(TraceStep::TargetRefused { target: name, by: "breaker".into() });
@@ -243,7 +249,10 @@ impl<'p> Attempt<'_, '_, '_, 'p> {
     async fn hear(mut self, mut reply: Reply, target: &'p ResolvedTarget, question: Question<'_>) -> Result<Whole<'p>, Failed> {
         let (context, name) = (self.council.context, Arc::clone(&target.label));
         let took = self.took();
-        let body = hearing::whole_body(&mut reply, hearing::idle(context, target), Arc::clone(&name)).await;
+        let body = {
+            let limit = self.council.flight.lock().booking.limit();
+            hearing::whole_body(&mut reply, (hearing::idle(context, target), limit), Arc::clone(&name)).await
+        };
         let health = self.council.flight.lock().health;
         let body = match body {
             Ok(body) => body,

@@ -3,7 +3,8 @@
 //! Leaves out: the money and the books, which whoever made the attempt settles.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use policy::decision::ResolvedTarget;
@@ -15,7 +16,7 @@ use crate::exchange::{Context, Failure, RefusedReply};
 use crate::health::OrgHealth;
 use crate::policy_feed::OrgPolicy;
 use crate::route::FailureClass;
-use crate::upstream::{self, Outgoing, Reply, ReplyCut, SendError, Way};
+use crate::upstream::{self, Outgoing, Reply, ReplyBody, ReplyCut, SendError, Way};
 
 /// Bytes of a refusal that are read and passed on.
 const REFUSAL_LIMIT: usize = 1 << 20;
@@ -32,9 +33,13 @@ pub(super) async fn send(
     outgoing: &Outgoing<'_>,
     timeout: Duration,
 ) -> Result<Reply, SendError> {
-    match pingora_timeout::timeout(timeout, upstream::send(&context.connections, policy, way, outgoing)).await {
-        Ok(sent) => sent,
-        Err(_) => Err(SendError::Timeout { ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
+    let sent = AtomicBool::new(false);
+    match pingora_timeout::timeout(timeout, upstream::send(&context.connections, policy, way, outgoing, &sent)).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            Err(SendError::Timeout { ms, sent: sent.load(Ordering::Relaxed) })
+        }
     }
 }
 
@@ -48,9 +53,9 @@ pub(super) fn first_byte(target: &ResolvedTarget) -> Option<Duration> {
     target.patience.first_byte_timeout_ms.map(|ms| Duration::from_millis(ms.into()))
 }
 
-/// The whole body of an answer from the target of this name.
-pub(super) async fn whole_body(reply: &mut Reply, idle: Duration, name: Arc<str>) -> Result<Bytes, Failure> {
-    match pingora_timeout::timeout(idle, collect(reply, REPLY_LIMIT)).await {
+/// The whole body of an answer from the target of this name, as long as neither a silence nor the exchange is over.
+pub(super) async fn whole_body(reply: &mut Reply, (idle, limit): (Duration, Option<Instant>), name: Arc<str>) -> Result<Bytes, Failure> {
+    match collect(reply, REPLY_LIMIT, (idle, limit)).await {
         Ok(Ok(Some(body))) => Ok(body),
         Ok(Ok(None)) => Err(Failure::ReplyTooLarge { target: name }),
         Ok(Err(_)) => Err(Failure::Cut { target: name }),
@@ -58,9 +63,19 @@ pub(super) async fn whole_body(reply: &mut Reply, idle: Duration, name: Arc<str>
     }
 }
 
+/// The next piece of an answer, as long as neither a silence of `idle` nor the exchange is over.
+pub(crate) async fn next_within(
+    body: &mut ReplyBody,
+    (idle, limit): (Duration, Option<Instant>),
+) -> Result<Result<Option<Bytes>, ReplyCut>, pingora_timeout::Elapsed> {
+    let left = limit.map_or(idle, |limit| limit.saturating_duration_since(clock::instant()).min(idle));
+    pingora_timeout::timeout(left, body.next()).await
+}
+
 /// An answer that broke off. Something was generated and will be billed, though nobody will see it.
 pub(super) fn broken(failure: Failure) -> Failed {
-    Failed::new(failure, FailureClass::Retryable(RetryOn::Connect))
+    let class = if matches!(failure, Failure::Deadline) { RetryOn::Timeout } else { RetryOn::Connect };
+    Failed::new(failure, FailureClass::Retryable(class))
 }
 
 /// A provider's refusal, read as far as it is worth.
@@ -72,7 +87,8 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) async fn read(mut reply: Reply) -> Self {
-        let body = match pingora_timeout::timeout(REFUSAL_TIME, collect(&mut reply, REFUSAL_LIMIT)).await {
+        let all_of_it = clock::instant().checked_add(REFUSAL_TIME);
+        let body = match collect(&mut reply, REFUSAL_LIMIT, (REFUSAL_TIME, all_of_it)).await {
             Ok(Ok(Some(body))) => Some(body),
             _ => None,
         };
@@ -114,19 +130,31 @@ pub(super) fn unanswered(target: Arc<str>, error: SendError, health: &OrgHealth)
 }
 
 /// The whole body; `None` when it is larger than `limit`.
-async fn collect(reply: &mut Reply, limit: usize) -> Result<Option<Bytes>, ReplyCut> {
-    let Some(first) = reply.body.next().await? else { return Ok(Some(Bytes::new())) };
-    let Some(second) = reply.body.next().await? else { return Ok(Some(first)) };
-    let mut body = BytesMut::with_capacity(first.len().saturating_add(second.len()).saturating_mul(2));
-    body.extend_from_slice(&first);
-    body.extend_from_slice(&second);
-    while let Some(piece) = reply.body.next().await? {
-        if body.len().saturating_add(piece.len()) > limit {
-            return Ok(None);
+async fn collect(
+    reply: &mut Reply,
+    limit: usize,
+    patience: (Duration, Option<Instant>),
+) -> Result<Result<Option<Bytes>, ReplyCut>, pingora_timeout::Elapsed> {
+    let mut first: Option<Bytes> = None;
+    let mut body = BytesMut::new();
+    loop {
+        let piece = match next_within(&mut reply.body, patience).await? {
+            Ok(Some(piece)) => piece,
+            // What comes in one piece is never copied.
+            Ok(None) => return Ok(Ok(Some(first.unwrap_or_else(|| body.freeze())))),
+            Err(cut) => return Ok(Err(cut)),
+        };
+        if body.len().saturating_add(first.as_ref().map_or(0, Bytes::len)).saturating_add(piece.len()) > limit {
+            return Ok(Ok(None));
         }
-        body.extend_from_slice(&piece);
+        match first.take() {
+            None if body.is_empty() => first = Some(piece),
+            before => {
+                body.extend_from_slice(before.as_deref().unwrap_or_default());
+                body.extend_from_slice(&piece);
+            }
+        }
     }
-    Ok(Some(body.freeze()))
 }
 
 /// An error with its causes, on one line.
