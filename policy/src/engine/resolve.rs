@@ -183,11 +183,8 @@ impl Deciding<'_> {
         };
         let deeper = depth.saturating_add(1);
         let enter = |deciding: &mut Self, strategy: &'static str| {
-            deciding.trace.push(TraceStep::Config {
-                config: Arc::clone(&loaded.label),
-                version: config.version,
-                strategy: strategy.into(),
-            });
+            let (label, strategy) = (Arc::clone(&loaded.label), strategy.into());
+            deciding.trace.push(TraceStep::Config { config: label, version: config.version, strategy });
         };
         match &config.strategy {
             Strategy::Single(target) => {
