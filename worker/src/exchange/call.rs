@@ -25,7 +25,7 @@ use crate::ingress::{ReadFailure, body, percent_decoded};
 use crate::metering::Booking;
 use crate::relay::{self, Attended};
 use crate::respond::Refusal;
-use crate::respond::head::{Sent, refuse};
+use crate::respond::head::{CallerGone, Sent, refuse};
 use crate::upstream::Outgoing;
 
 /// What is wanted of a model.
@@ -243,13 +243,7 @@ impl<'c> Exchange<'c> {
         };
         match answered {
             answered if seat.is_some() => Box::pin(relay::drain(flight, answered)).await,
-            Err(Failure::Gone) => {
-                // Dropping the walk has cancelled the provider's work; what it read until then may be billed.
-                flight.end_estimated("cancelled", 0);
-                let Flight { booking, trace, .. } = *flight;
-                booking.close(499, Some("client_closed_request"), &trace);
-                Err(crate::respond::head::CallerGone)
-            }
+            Err(Failure::Gone) => abandon(flight),
             answered if begun => Box::pin(relay::pass_begun(flight, session, answered)).await,
             Ok(Answered::Passing(answer)) => relay::pass_on(flight, session, &self.arrival.request_id, answer, asked.rate).await,
             Ok(Answered::Decided(whole)) => Box::pin(relay::pass_decided(flight, session, *whole, asked.rate)).await,
@@ -291,6 +285,14 @@ impl<'c> Exchange<'c> {
 /// a budget that has nothing left says no here too.
 fn counted(facts: RequestFacts) -> RequestFacts {
     RequestFacts { stream: false, input_tokens_bound: 1, kept_input: None, provider_tool: None, max_output_tokens: Some(0), ..facts }
+}
+
+/// The caller left. Dropping the walk has cancelled the provider's work; what it read until then may be billed.
+fn abandon(mut flight: Box<Flight<'_, '_>>) -> Sent {
+    flight.end_estimated("cancelled", 0);
+    let Flight { booking, trace, .. } = *flight;
+    booking.close(499, Some("client_closed_request"), &trace);
+    Err(CallerGone)
 }
 
 /// Enough of a key to recognise it by, not enough to use it: its last four characters, where it is long enough to spare them.

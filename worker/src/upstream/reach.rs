@@ -14,6 +14,7 @@ use super::token::Slot;
 use super::vendor::Vendor;
 
 /// How a provider is reached.
+#[expect(clippy::large_enum_variant, reason = "one for each provider, made when a bundle is loaded and never moved")]
 pub(crate) enum Reach {
     /// By a program inside this one.
     Simulated,

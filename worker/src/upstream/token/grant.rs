@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_token_or_says_why_not_without_repeating_what_it_does_not_know() {
-        let granted = Grant::read(200, br#"{"access_token":"t","expires_in":3599,"token_type":"Bearer"}"#).ok().expect("a token");
+        let Ok(granted) = Grant::read(200, br#"{"access_token":"t","expires_in":3599,"token_type":"Bearer"}"#) else { panic!("no token") };
         assert_eq!((granted.token.expose_secret(), granted.lasts), ("t", Duration::from_secs(3599)));
         for (status, body, problem) in [
             (400, r#"{"error":"invalid_grant","error_description":"secret"}"#, "the token endpoint answered 400 (`invalid_grant`)"),
