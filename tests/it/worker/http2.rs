@@ -147,7 +147,7 @@ async fn providers_are_spoken_to_in_what_tls_agreed_on() {
         fleet.provider.next(Answer::stream(stream_pieces("gpt-test", &words, None)).held_after_the_first_piece(&gate));
         let mut leaving = fleet.chat(&key, "sim/gpt-test").streamed().open().await;
         leaving.head().await.expect("a head");
-        leaving.until("word0").await;
+        leaving.until("\"role\"").await;
         let beside = (0..5).map(|_| fleet.chat(&key, "sim/gpt-test").streamed());
         let beside: Vec<_> = beside.collect();
         for reply in futures::future::join_all(beside.iter().map(tests::caller::Chat::ok)).await {
