@@ -20,6 +20,7 @@ pub mod program;
 pub mod provider;
 pub mod redis;
 pub mod scratch;
+pub mod secured;
 pub mod wait;
 pub mod wire;
 pub mod worker;

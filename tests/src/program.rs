@@ -13,14 +13,14 @@ pub fn command(name: &str) -> Command {
     command
 }
 
-/// The address after `http://` in a line that `wanted` accepts.
+/// The address after `http://` or `https://` in a line that `wanted` accepts.
 pub(crate) fn address_in(text: &str, wanted: impl Fn(&str) -> bool) -> Option<std::net::SocketAddr> {
     text.lines().filter(|line| wanted(line)).find_map(|line| addresses(line).next())
 }
 
-/// Every `http://address` of a line, in order.
+/// Every `http://address` and `https://address` of a line, in order.
 pub fn addresses(line: &str) -> impl Iterator<Item = std::net::SocketAddr> + '_ {
-    line.split("http://").skip(1).filter_map(|rest| {
+    line.split("://").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':' | '[' | ']'))).unwrap_or(rest.len());
         rest[..end].trim_end_matches(['.', ':']).parse().ok()
     })

@@ -44,6 +44,8 @@ pub struct WorkerConfig {
     pub proxy_listen: SocketAddr,
     /// Where `/healthz`, `/readyz` and `/metrics` are served beside the proxy's listener; absent: only there.
     pub admin_listen: Option<SocketAddr>,
+    /// What callers of the proxy are shown; absent: they speak plain HTTP.
+    pub proxy_tls: Option<TlsFiles>,
     /// What outlives a restart: identity, last good bundles, spool.
     pub data_dir: PathBuf,
     /// Where bundles are announced and kept.
@@ -62,6 +64,15 @@ pub struct WorkerConfig {
     pub link: LinkTimes,
     /// Where usage events wait.
     pub spool: SpoolConfig,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// What one request, and all together, may take.
@@ -136,6 +147,7 @@ impl WorkerConfig {
             worker_token,
             proxy_listen,
             admin_listen: None,
+            proxy_tls: None,
             data_dir,
             redis_url: None,
             otlp_endpoint: None,

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use http::Method;
 use llm::dialect::Dialect;
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
 
 use crate::exchange::call::Errand;
@@ -25,10 +26,16 @@ use crate::{admin, clock, models, relay};
 
 /// What one listener serves.
 pub(crate) struct Gateway {
-    pub context: Arc<Context>,
+    context: Arc<Context>,
     /// Health and metrics only.
-    pub operations_only: bool,
+    operations_only: bool,
+    options: HttpServerOptions,
 }
+
+/// Requests that one caller has going on one connection of HTTP/2 at most.
+const STREAMS: u32 = 256;
+/// What a caller may have sent of a body before it is read, for each request; a connection's may be this many times that.
+const WINDOW: (u32, u32) = (256 << 10, 8);
 
 /// Marks a connection that has carried a request already.
 struct Reused;
@@ -57,6 +64,19 @@ enum HeadRead {
 
 #[async_trait]
 impl HttpServerApp for Gateway {
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let (window, requests) = WINDOW;
+        let mut options = default_h2_options();
+        options.max_header_list_size(u32::try_from(self.context.limits.header_bytes).unwrap_or(u32::MAX));
+        options.max_concurrent_streams(STREAMS).initial_window_size(window);
+        options.initial_connection_window_size(window.saturating_mul(requests));
+        Some(options)
+    }
+
     async fn process_new_http(self: &Arc<Self>, mut session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
         match self.read_head(&mut session, shutdown).await {
             HeadRead::Request => {}
@@ -92,6 +112,14 @@ impl HttpServerApp for Gateway {
 }
 
 impl Gateway {
+    /// `preface`: connections begin with the preface of HTTP/2, though there is no TLS to agree on it.
+    pub(crate) fn new(context: &Arc<Context>, operations_only: bool, preface: bool) -> Self {
+        let mut options = HttpServerOptions::default();
+        options.h2c = preface;
+        options.h2_idle_timeout = Some(context.limits.keep_alive);
+        Self { context: Arc::clone(context), operations_only, options }
+    }
+
     async fn read_head(&self, session: &mut ServerSession, shutdown: &ShutdownWatch) -> HeadRead {
         let limits = &self.context.limits;
         let reused = session.take_connection_user_context().is_some();

@@ -100,7 +100,8 @@ fn watch_signals(stop: &CancellationToken, bound: oneshot::Receiver<Bound>) {
 }
 
 fn announce(bound: &Bound) {
-    let mut line = format!("modelux-worker is ready: http://{}", bound.proxy);
+    let scheme = if bound.tls { "https" } else { "http" };
+    let mut line = format!("modelux-worker is ready: {scheme}://{}", bound.proxy);
     if let Some(admin) = bound.admin {
         line.push_str(&format!(" (health and metrics also at http://{admin})"));
     }

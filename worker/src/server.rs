@@ -9,6 +9,8 @@
 //!
 //! [`Limits::drain_limit`]: crate::config::Limits::drain_limit
 
+mod certificate;
+mod door;
 mod listen;
 
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pingora_core::listeners::tls::TlsSettings;
 use pingora_core::listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions};
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
@@ -33,6 +36,9 @@ use crate::link::{AttachError, Attached, attach};
 use crate::policy_feed::Freshness;
 use crate::telemetry::{Exporting, Metrics, Otlp, OtlpError};
 use crate::upstream::token::Keeper;
+use certificate::Certificate;
+pub use certificate::CertificateError;
+use door::Door;
 use listen::Claimed;
 
 /// Where a worker listens once it is ready.
@@ -40,6 +46,8 @@ use listen::Claimed;
 pub struct Bound {
     /// Where callers connect.
     pub proxy: SocketAddr,
+    /// Whether they have to speak TLS.
+    pub tls: bool,
     /// Health and metrics, where they have a listener of their own.
     pub admin: Option<SocketAddr>,
 }
@@ -58,6 +66,12 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// What callers would be shown.
+    #[error("worker can't speak TLS")]
+    Certificate(#[from] CertificateError),
+    /// No acceptor.
+    #[error("worker can't speak TLS")]
+    Tls(#[source] Box<pingora_core::Error>),
     /// The spool, the identity or the first enrolment.
     #[error("worker can't be attached to its control plane")]
     Attach(#[from] AttachError),
@@ -102,9 +116,10 @@ pub fn run_on(
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("another part of the process has installed its TLS provider");
     }
+    let certificate = config.proxy_tls.as_ref().map(Certificate::read).transpose()?.map(Arc::new);
     let proxy = Claimed::claim(config.proxy_listen)?;
     let admin = config.admin_listen.map(Claimed::claim).transpose()?;
-    let bound = Bound { proxy: proxy.address(), admin: admin.as_ref().map(Claimed::address) };
+    let bound = Bound { proxy: proxy.address(), tls: certificate.is_some(), admin: admin.as_ref().map(Claimed::address) };
     config.proxy_listen = bound.proxy;
     let control = control_runtime()?;
     let (tasks, detach) = (TaskTracker::new(), CancellationToken::new());
@@ -117,7 +132,10 @@ pub fn run_on(
     let exported = start_exporting(exporting, &context)?;
     tasks.spawn_on(Keeper::new(Arc::clone(&context), tasks.clone()).run(detach.clone()), control.handle());
     let listening = CancellationToken::new();
-    start_pingora(&config, &context, bound, listening.clone())?;
+    start_pingora(&config, &context, (bound, certificate.clone()), listening.clone())?;
+    if let Some(certificate) = certificate {
+        tasks.spawn_on(certificate.follow(detach.child_token()), control.handle());
+    }
     let sweeping = (Arc::clone(&context), detach.child_token());
     tasks.spawn_on(async move { sweeping.0.connections.sweep(sweeping.1).await }, control.handle());
     control.block_on(async {
@@ -187,7 +205,12 @@ async fn flush(context: &Context, exported: Option<oneshot::Receiver<()>>) {
 }
 
 /// Starts Pingora on a thread of its own.
-fn start_pingora(config: &WorkerConfig, context: &Arc<Context>, bound: Bound, stop: CancellationToken) -> Result<(), RunError> {
+fn start_pingora(
+    config: &WorkerConfig,
+    context: &Arc<Context>,
+    (bound, certificate): (Bound, Option<Arc<Certificate>>),
+    stop: CancellationToken,
+) -> Result<(), RunError> {
     let threads = config.limits.threads.max(1);
     let in_data_dir = |name: &str| config.data_dir.join(name).to_string_lossy().into_owned();
     let conf = ServerConf {
@@ -201,26 +224,38 @@ fn start_pingora(config: &WorkerConfig, context: &Arc<Context>, bound: Bound, st
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let gateway = Gateway { context: Arc::clone(context), operations_only: false };
-    server.add_service(service("gateway", gateway, bound.proxy, threads));
+    let patience = config.limits.header_timeout;
+    let door = |operations_only| Door::to(|preface| Gateway::new(context, operations_only, preface), patience);
+    server.add_service(service("gateway", door(false), (bound.proxy, certificate), threads)?);
     if let Some(address) = bound.admin {
-        let gateway = Gateway { context: Arc::clone(context), operations_only: true };
-        server.add_service(service("admin", gateway, address, 1));
+        server.add_service(service("admin", door(true), (address, None), 1)?);
     }
     let thread = std::thread::Builder::new().name("modelux-worker".to_owned());
     let run = move || server.run(RunArgs { shutdown_signal: Box::new(StopSignal(stop)) });
     thread.spawn(run).map(drop).map_err(RunError::Threads)
 }
 
-fn service(name: &str, gateway: Gateway, address: SocketAddr, threads: usize) -> Service<Gateway> {
-    let mut service = Service::new(name.to_owned(), gateway);
+fn service(
+    name: &str,
+    door: Door,
+    (address, certificate): (SocketAddr, Option<Arc<Certificate>>),
+    threads: usize,
+) -> Result<Service<Door>, RunError> {
+    let mut service = Service::new(name.to_owned(), door);
     service.threads = Some(threads);
     let mut options = TcpSocketOptions::default();
     options.so_reuseport = Some(true);
     let (read, write) = BUFFERS;
-    let listener = ListenerConfig::tcp(address.to_string()).tcp_socket_options(options).l4_buffer(L4BufferSettings::new(read, write));
+    let mut listener = ListenerConfig::tcp(address.to_string()).tcp_socket_options(options).l4_buffer(L4BufferSettings::new(read, write));
+    if let Some(certificate) = certificate {
+        // No files: what is shown comes from the resolver.
+        let mut settings = TlsSettings::intermediate("", "").map_err(RunError::Tls)?;
+        settings.set_cert_resolver(certificate);
+        settings.enable_h2();
+        listener = listener.tls(settings);
+    }
     service.endpoints().add_listener(listener);
-    service
+    Ok(service)
 }
 
 /// Ready is who can serve: a worker without any policy can't.

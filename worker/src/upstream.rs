@@ -14,6 +14,7 @@ mod counted;
 pub(crate) mod destination;
 mod encoding;
 pub(crate) mod idle;
+mod multiplexed;
 pub(crate) mod outgoing;
 pub(crate) mod reach;
 pub(crate) mod reply;

@@ -18,6 +18,8 @@ const WORKER_KEYS: &[&str] = &[
     "worker_token",
     "proxy_listen",
     "admin_listen",
+    "proxy_tls_certificate",
+    "proxy_tls_key",
     "name",
     "threads",
     "upstream_pool_size",

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{LogFormat, WorkerConfig};
+use super::{LogFormat, TlsFiles, WorkerConfig};
 
 /// Keys of a shared file that only the control plane has.
 const CONTROL_PLANE_KEYS: &[&str] = &[
@@ -89,6 +89,14 @@ pub struct WorkerOptions {
     #[arg(long, env = "MODELUX_ADMIN_LISTEN")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_listen: Option<SocketAddr>,
+    /// PEM file with the certificate chain that callers are shown; with it the proxy speaks TLS
+    #[arg(long, env = "MODELUX_PROXY_TLS_CERTIFICATE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_tls_certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, env = "MODELUX_PROXY_TLS_KEY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_tls_key: Option<PathBuf>,
     /// Directory for what outlives a restart
     #[arg(long, env = "MODELUX_DATA_DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,6 +248,12 @@ impl WorkerOptions {
         let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("modelux-worker-data"));
         let mut config = WorkerConfig::new(control_url, SecretString::from(worker_token), proxy_listen, data_dir);
         config.admin_listen = self.admin_listen;
+        config.proxy_tls = match (self.proxy_tls_certificate, self.proxy_tls_key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) => return Err(ConfigError::Missing("proxy-tls-key")),
+            (None, Some(_)) => return Err(ConfigError::Missing("proxy-tls-certificate")),
+        };
         let redis_url = self.redis_url.filter(|url| !url.is_empty());
         config.redis_url = redis_url.map(|url| url.parse()).transpose().map_err(ConfigError::Redis)?;
         config.otlp_endpoint = self.otlp_endpoint;
@@ -347,6 +361,8 @@ mod tests {
     #[test]
     fn missing_and_senseless_values_are_refused_by_name() {
         assert!(matches!(WorkerOptions::default().check(), Err(ConfigError::Missing("control-url"))));
+        let half = WorkerOptions { proxy_tls_certificate: Some("chain.pem".into()), ..required() };
+        assert!(matches!(half.check(), Err(ConfigError::Missing("proxy-tls-key"))));
         let tiny = WorkerOptions { spool_limit_bytes: Some(1), ..required() };
         assert!(matches!(tiny.check(), Err(ConfigError::OutOfRange { option: "spool_limit_bytes", .. })));
         let elsewhere = WorkerOptions { redis_url: Some("http://h".to_owned()), ..required() };

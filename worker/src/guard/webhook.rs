@@ -48,7 +48,7 @@ pub(super) async fn ask(
     let policy = &exchange.caller.policy;
     let webhook = policy.webhook(exchange.caller.subject.project).ok_or("unusable")?;
     let asked = question::body_of(exchange, settings, body, facts, findings).ok_or("unusable")?;
-    let request = question::to_wire(webhook, &exchange.arrival.request_id, exchange.arrival.time.timestamp(), &asked);
+    let request = Bytes::from(question::to_wire(webhook, &exchange.arrival.request_id, exchange.arrival.time.timestamp(), &asked));
     let deny_private = policy.engine.bundle().deny_private_upstreams;
     let answer = answer_of(&exchange.context.connections, webhook, deny_private, &request);
     let limit = Duration::from_millis(settings.timeout_ms.into());
@@ -56,7 +56,7 @@ pub(super) async fn ask(
     verdict::read(&answer).ok_or("malformed")
 }
 
-async fn answer_of(connections: &Connections, webhook: &Webhook, deny_private: bool, request: &[u8]) -> Result<Bytes, &'static str> {
+async fn answer_of(connections: &Connections, webhook: &Webhook, deny_private: bool, request: &Bytes) -> Result<Bytes, &'static str> {
     let addresses = connections.resolve(&webhook.site, deny_private).await.map_err(|error| match error {
         ResolveError::Forbidden { .. } => "forbidden_address",
         ResolveError::Lookup { .. } | ResolveError::ServerName { .. } => "unreachable",

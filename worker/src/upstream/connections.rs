@@ -1,25 +1,27 @@
 //! Connections to providers: taken from those that wait, one write a request, one silent retry.
 //!
 //! Pingora's HTTP connector sends head and body in two writes; this works one level below it, on the transport connector and the HTTP/1.1
-//! session for the response, and so spares a system call a request. HTTP/2 towards providers would have to go through the former.
+//! session for the response, and so spares a system call a request. Where TLS agrees on HTTP/2, `multiplexed` takes over.
 //!
-//! A connection from the pool may have been closed by the other side while it was idle. When it proves so before a single byte of an answer,
+//! A connection that was used before may have been closed by the other side meanwhile. When it proves so before a single byte of an answer,
 //! the request goes out once more on a fresh connection: nobody can have answered it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
-use pingora_core::connectors::TransportConnector;
-use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::v1::client::HttpSession;
+use pingora_core::protocols::{ALPN, Stream};
+use pingora_core::upstreams::peer::Peer as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::SendError;
 use super::destination::{Destination, ResolveError, Resolver};
 use super::idle::Idle;
-use super::reply::{ProviderBody, Reply};
+use super::multiplexed::{Lane, Multiplexed};
+use super::reply::{ProviderBody, Reply, Wire};
 use super::site::Site;
 use crate::config::Limits;
 use crate::telemetry::Metrics;
@@ -28,12 +30,12 @@ use crate::telemetry::Metrics;
 const INFORMATIONAL: usize = 8;
 
 /// How long a connection waits to be used again; providers close theirs after a minute or more.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Those that wait, how new ones are made, and the resolver.
 pub(crate) struct Connections {
     idle: Arc<Idle>,
-    transport: TransportConnector,
+    multiplexed: Arc<Multiplexed>,
     resolver: Resolver,
     metrics: Arc<Metrics>,
 }
@@ -41,7 +43,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
         let idle = Arc::new(Idle::new(limits.upstream_pool_size, PATIENCE));
-        Self { idle, transport: TransportConnector::new(None), resolver: Resolver::new(limits.connect_timeout), metrics }
+        Self { idle, multiplexed: Arc::new(Multiplexed::new()), resolver: Resolver::new(limits.connect_timeout), metrics }
     }
 
     /// Clears away connections that nobody uses, until `stop`.
@@ -54,13 +56,13 @@ impl Connections {
     }
 
     /// Sends `request` to the first address that can be connected to.
-    pub(crate) async fn exchange(&self, addresses: &[Arc<Destination>], request: &[u8]) -> Result<Reply, SendError> {
+    pub(crate) async fn exchange(&self, addresses: &[Arc<Destination>], request: &Bytes) -> Result<Reply, SendError> {
         let mut failed = None;
         for destination in addresses {
-            let (stream, reused) = match self.idle.take(destination.key()) {
-                Some(stream) => (stream, true),
+            let (road, reused) = match self.known(destination).await {
+                Some(road) => (road, true),
                 None => match self.connect(destination).await {
-                    Ok(stream) => (stream, false),
+                    Ok(road) => (road, false),
                     Err(error) => {
                         failed = Some(error);
                         continue;
@@ -68,38 +70,76 @@ impl Connections {
                 },
             };
             self.metrics.connected(reused);
-            return self.exchange_on(stream, reused, destination, request).await;
+            return self.exchange_on(road, reused, destination, request).await;
         }
         Err(SendError::Connect(failed.unwrap_or_else(|| pingora_core::Error::new(pingora_core::ErrorType::ConnectNoRoute))))
     }
 
-    /// A fresh connection. Boxed, because connecting with TLS takes 8 kB of state that most requests have no use for.
-    fn connect<'a>(&'a self, destination: &'a Destination) -> BoxFuture<'a, pingora_core::Result<Stream>> {
-        Box::pin(self.transport.new_stream(destination))
-    }
-
-    async fn exchange_on(&self, stream: Stream, reused: bool, destination: &Arc<Destination>, request: &[u8]) -> Result<Reply, SendError> {
-        match speak(stream, request).await {
-            Ok(session) => Ok(self.reply(session, destination)),
-            Err(broken) if reused && broken.silent => {
-                let fresh = self.connect(destination).await.map_err(SendError::Connect)?;
-                self.metrics.connected(false);
-                let session = speak(fresh, request).await.map_err(|broken| SendError::Broken(broken.error))?;
-                Ok(self.reply(session, destination))
-            }
-            Err(broken) => Err(SendError::Broken(broken.error)),
+    /// A connection that is there already.
+    async fn known(&self, destination: &Arc<Destination>) -> Option<Road> {
+        match self.idle.take(destination.key()) {
+            Some(stream) => Some(Road::One(stream)),
+            None if destination.tls() => Box::pin(self.multiplexed.join(destination)).await.map(Road::two),
+            None => None,
         }
     }
 
-    fn reply(&self, session: HttpSession, destination: &Arc<Destination>) -> Reply {
-        Reply::of_provider(ProviderBody::new(session, destination.key(), Arc::clone(&self.idle)))
+    /// A fresh connection. Boxed, because connecting with TLS takes 8 kB of state that most requests have no use for.
+    fn connect<'a>(&'a self, destination: &'a Arc<Destination>) -> BoxFuture<'a, pingora_core::Result<Road>> {
+        Box::pin(async {
+            let stream = self.multiplexed.transport().new_stream(destination.as_ref()).await?;
+            match stream.selected_alpn_proto() {
+                Some(ALPN::H2) => self.multiplexed.open(stream, destination).await.map(Road::two),
+                _ => Ok(Road::One(stream)),
+            }
+        })
+    }
+
+    async fn exchange_on(&self, road: Road, reused: bool, destination: &Arc<Destination>, request: &Bytes) -> Result<Reply, SendError> {
+        let wire = match self.speak(road, destination, request).await {
+            Err(broken) if broken.downgraded || (reused && broken.silent) => {
+                let fresh = self.connect(destination).await.map_err(SendError::Connect)?;
+                self.metrics.connected(false);
+                self.speak(fresh, destination, request).await
+            }
+            spoken => spoken,
+        };
+        let wire = wire.map_err(|broken| SendError::Broken(broken.error))?;
+        Ok(Reply::of_provider(ProviderBody::new(wire)))
+    }
+
+    async fn speak(&self, road: Road, destination: &Arc<Destination>, request: &Bytes) -> Result<Wire, Broken> {
+        match road {
+            Road::One(stream) => {
+                let session = speak(stream, request).await?;
+                Ok(Wire::One { session, destination: destination.key(), idle: Arc::clone(&self.idle) })
+            }
+            Road::Two(mut lane) => Box::pin(async move { lane.ask(request).await.map(|()| Wire::Two(lane)) }).await,
+        }
     }
 }
 
-/// A connection that broke; `silent`: before any byte of an answer.
-struct Broken {
-    error: Box<pingora_core::Error>,
-    silent: bool,
+/// What a request goes out on.
+enum Road {
+    /// All of a connection.
+    One(Stream),
+    /// A lane of one.
+    Two(Box<Lane>),
+}
+
+impl Road {
+    fn two(lane: Lane) -> Self {
+        Self::Two(Box::new(lane))
+    }
+}
+
+/// A connection that broke.
+pub(super) struct Broken {
+    pub(super) error: Box<pingora_core::Error>,
+    /// Before any byte of an answer.
+    pub(super) silent: bool,
+    /// The provider wants HTTP/1.1, and gets it the next time.
+    pub(super) downgraded: bool,
 }
 
 async fn speak(mut stream: Stream, request: &[u8]) -> Result<HttpSession, Broken> {
@@ -109,13 +149,14 @@ async fn speak(mut stream: Stream, request: &[u8]) -> Result<HttpSession, Broken
     for _ in 0..INFORMATIONAL {
         if let Err(error) = session.read_response().await {
             let silent = matches!(error.retry, pingora_core::RetryType::ReusedOnly) || written.is_err();
-            return Err(Broken { error, silent });
+            return Err(Broken { error, silent, downgraded: false });
         }
         if session.get_status().is_some_and(|status| !status.is_informational()) {
             return Ok(session);
         }
     }
-    Err(Broken { error: pingora_core::Error::new(pingora_core::ErrorType::InvalidHTTPHeader), silent: false })
+    let error = pingora_core::Error::new(pingora_core::ErrorType::InvalidHTTPHeader);
+    Err(Broken { error, silent: false, downgraded: false })
 }
 
 async fn write(stream: &mut Stream, request: &[u8]) -> std::io::Result<()> {

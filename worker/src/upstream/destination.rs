@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pingora_core::protocols::ALPN;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora_core::upstreams::peer::{HttpPeer, Peer, PeerOptions};
 
@@ -33,6 +34,9 @@ impl Destination {
         let mut peer = HttpPeer::new(address, site.tls, site.host.clone());
         peer.options.connection_timeout = Some(connect_timeout);
         peer.options.total_connection_timeout = Some(connect_timeout.saturating_mul(2));
+        if site.tls {
+            peer.options.alpn = ALPN::H2H1;
+        }
         let key = peer.reuse_hash();
         Self { peer, key, zone: zone(address.ip()) }
     }

@@ -8,12 +8,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use llm::convert::Dropped;
 use llm::dialect::Dialect;
 use pingora_core::protocols::http::v1::client::HttpSession;
+use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
 
 use super::WayBack;
 use super::bedrock::Frames;
 use super::encoding::Decoder;
 use super::idle::Idle;
+use super::multiplexed::Lane;
 use super::simulated::Simulation;
 
 /// A response whose head is there.
@@ -46,11 +48,48 @@ pub(crate) enum ReplyBody {
 #[error("the provider's answer broke off")]
 pub(crate) struct ReplyCut;
 
-/// A body on a connection, which goes back to the pool when it was read to its end.
+/// Whence an answer comes, its head read.
+#[expect(clippy::large_enum_variant, reason = "the body that it is part of is boxed; nearly all of them are the large one")]
+pub(super) enum Wire {
+    /// A connection, which waits to be used again when the answer was read to its end.
+    One {
+        session: HttpSession,
+        /// Where it waits.
+        destination: u64,
+        idle: Arc<Idle>,
+    },
+    /// A lane of one.
+    Two(Box<Lane>),
+}
+
+impl Wire {
+    fn head(&self) -> Option<&ResponseHeader> {
+        match self {
+            Self::One { session, .. } => session.resp_header(),
+            Self::Two(lane) => lane.head(),
+        }
+    }
+
+    async fn next(&mut self) -> pingora_core::Result<Option<Bytes>> {
+        match self {
+            Self::One { session, .. } => session.read_body_bytes().await,
+            Self::Two(lane) => lane.next().await,
+        }
+    }
+
+    async fn finish(self) {
+        if let Self::One { mut session, destination, idle } = self {
+            session.respect_keepalive();
+            if let Some(stream) = session.reuse().await {
+                idle.put(destination, stream);
+            }
+        }
+    }
+}
+
+/// A body on its way from a provider.
 pub(crate) struct ProviderBody {
-    session: HttpSession,
-    destination: u64,
-    idle: Arc<Idle>,
+    wire: Wire,
     /// Where the provider compresses without being asked to.
     decoder: Option<Box<Decoder>>,
 }
@@ -82,15 +121,15 @@ impl Framed {
 }
 
 impl ProviderBody {
-    pub(super) fn new(session: HttpSession, destination: u64, idle: Arc<Idle>) -> Self {
-        let coding = session.resp_header().and_then(|head| head.headers.get(header::CONTENT_ENCODING));
+    pub(super) fn new(wire: Wire) -> Self {
+        let coding = wire.head().and_then(|head| head.headers.get(header::CONTENT_ENCODING));
         let decoder = coding.and_then(Decoder::of).map(Box::new);
-        Self { session, destination, idle, decoder }
+        Self { wire, decoder }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ReplyCut> {
         loop {
-            let piece = self.session.read_body_bytes().await.map_err(|error| cut(&error))?;
+            let piece = self.wire.next().await.map_err(|error| cut(&error))?;
             let Some(decoder) = &mut self.decoder else { return Ok(piece) };
             let Some(piece) = piece else {
                 let rest = decoder.finish().map_err(|error| cut(&error))?;
@@ -105,11 +144,7 @@ impl ProviderBody {
     }
 
     async fn finish(self) {
-        let Self { mut session, destination, idle, .. } = self;
-        session.respect_keepalive();
-        if let Some(stream) = session.reuse().await {
-            idle.put(destination, stream);
-        }
+        self.wire.finish().await;
     }
 }
 
@@ -120,9 +155,9 @@ fn cut(error: &dyn std::error::Error) -> ReplyCut {
 
 impl Reply {
     pub(super) fn of_provider(body: ProviderBody) -> Self {
-        let status = body.session.get_status().map_or(502, |status| status.as_u16());
+        let status = body.wire.head().map_or(502, |head| head.status.as_u16());
         let none = HeaderMap::new();
-        let headers = body.session.resp_header().map_or(&none, |head| &head.headers);
+        let headers = body.wire.head().map_or(&none, |head| &head.headers);
         let content_type = headers.get(header::CONTENT_TYPE).cloned();
         let passed = headers.iter().filter(|(name, _)| passes(name, status)).map(|(name, value)| (name.clone(), value.clone())).collect();
         let body = ReplyBody::Provider(Box::new(body));

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -77,7 +77,7 @@ impl Keeper {
 }
 
 async fn exchange(context: &Context, grant: &Grant, deny_private: bool) -> Result<Granted, String> {
-    let request = grant.request()?;
+    let request = Bytes::from(grant.request()?);
     let addresses = context.connections.resolve(grant.site(), deny_private).await.map_err(|error| error.to_string())?;
     let unsent = |error| format!("the token endpoint can't be asked: {error}");
     let mut reply = context.connections.exchange(&addresses, &request).await.map_err(unsent)?;
