@@ -111,6 +111,7 @@ impl<'c> Booking<'c> {
             charges: Vec::new(),
             trace: TraceRecord::default(),
             facts: None,
+            cache: None,
         };
         let traced = context.otlp.as_ref().map(|_| Box::default());
         Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }

@@ -181,6 +181,7 @@ impl Deciding<'_> {
         let (Some(config), Some(loaded)) = (engine.bundle.configs.get(index(at)), engine.configs.get(index(at))) else {
             return Err((DenialReason::UnknownConfig, "a routing config is not in this bundle".to_owned()));
         };
+        self.note_cache(at);
         let deeper = depth.saturating_add(1);
         let enter = |deciding: &mut Self, strategy: &'static str| {
             let (label, strategy) = (Arc::clone(&loaded.label), strategy.into());
@@ -205,11 +206,13 @@ impl Deciding<'_> {
             }
             Strategy::Ensemble { aggregation, members, judge, timeout_ms, quorum } => {
                 enter(self, "ensemble");
+                self.branch();
                 let plan = ensemble::Plan { aggregation: *aggregation, judge: judge.as_ref(), timeout_ms: *timeout_ms, quorum: *quorum };
                 self.resolve_ensemble(&loaded.label, members, &plan, deeper)
             }
             Strategy::Cascade { steps } => {
                 enter(self, "cascade");
+                self.branch();
                 self.resolve_cascade(&loaded.label, steps, &loaded.rules, deeper)
             }
             Strategy::AbTest { variants, sticky_by } => {
@@ -229,6 +232,7 @@ impl Deciding<'_> {
             Strategy::Allowlist { models, otherwise } => self.resolve_allowlist(at, models, otherwise, deeper),
             Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
                 enter(self, "fallback");
+                self.branch();
                 let resolved = attempts
                     .iter()
                     .map(|attempt| Ok(RouteAttempt { route: self.resolve(&attempt.target, deeper)?, timeout_ms: attempt.timeout_ms }));

@@ -1,6 +1,7 @@
 //! Decisions on whole organizations.
 
 mod bounds;
+mod caching;
 mod guardrails;
 mod strategies;
 mod target_budgets;

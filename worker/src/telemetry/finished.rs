@@ -266,6 +266,7 @@ mod tests {
             charges: Vec::new(),
             trace: TraceRecord::default(),
             facts: None,
+            cache: None,
         };
         let traced = |span, after| TracedAttempt {
             span,
