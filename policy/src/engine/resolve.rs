@@ -153,6 +153,7 @@ impl Deciding<'_> {
         match target {
             Target::Model { provider, name } => self.resolve_model(*provider, name).map(Route::Target),
             Target::Config(config) => {
+                self.note_cache(*config);
                 let mut route = self.resolve_config(*config, depth)?;
                 let patience = self.engine.bundle.configs.get(index(*config)).map(|config| config.patience).unwrap_or_default();
                 if !patience.is_silent() {
@@ -181,7 +182,6 @@ impl Deciding<'_> {
         let (Some(config), Some(loaded)) = (engine.bundle.configs.get(index(at)), engine.configs.get(index(at))) else {
             return Err((DenialReason::UnknownConfig, "a routing config is not in this bundle".to_owned()));
         };
-        self.note_cache(at);
         let deeper = depth.saturating_add(1);
         let enter = |deciding: &mut Self, strategy: &'static str| {
             let (label, strategy) = (Arc::clone(&loaded.label), strategy.into());
@@ -206,13 +206,11 @@ impl Deciding<'_> {
             }
             Strategy::Ensemble { aggregation, members, judge, timeout_ms, quorum } => {
                 enter(self, "ensemble");
-                self.branch();
                 let plan = ensemble::Plan { aggregation: *aggregation, judge: judge.as_ref(), timeout_ms: *timeout_ms, quorum: *quorum };
                 self.resolve_ensemble(&loaded.label, members, &plan, deeper)
             }
             Strategy::Cascade { steps } => {
                 enter(self, "cascade");
-                self.branch();
                 self.resolve_cascade(&loaded.label, steps, &loaded.rules, deeper)
             }
             Strategy::AbTest { variants, sticky_by } => {
