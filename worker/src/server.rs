@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Cache;
 use crate::clock;
 use crate::config::WorkerConfig;
 use crate::exchange::{Context, Parts};
@@ -118,6 +119,8 @@ pub fn run_on(
     tasks.spawn_on(Keeper::new(Arc::clone(&context), tasks.clone()).run(detach.clone()), control.handle());
     let listening = CancellationToken::new();
     start_pingora(&config, &context, bound, listening.clone())?;
+    let sharing = (Arc::clone(&context), detach.clone());
+    tasks.spawn_on(async move { sharing.0.cache.share(sharing.1).await }, control.handle());
     let sweeping = (Arc::clone(&context), detach.child_token());
     tasks.spawn_on(async move { sweeping.0.connections.sweep(sweeping.1).await }, control.handle());
     control.block_on(async {
@@ -152,6 +155,7 @@ fn control_runtime() -> Result<Runtime, RunError> {
 fn context(config: &WorkerConfig, attached: &Attached) -> Result<(Context, Option<Exporting>), RunError> {
     let metrics = Arc::new(Metrics::new()?);
     let (otlp, exporting) = Otlp::open(config, &metrics)?.unzip();
+    let cache = Cache::new(&config.cache, config.redis_url.as_ref(), &attached.enrolment, &metrics)?;
     let context = Context::new(Parts {
         policies: Arc::clone(&attached.policies),
         budgets: Arc::clone(&attached.budgets),
@@ -159,6 +163,7 @@ fn context(config: &WorkerConfig, attached: &Attached) -> Result<(Context, Optio
         enrolment: Arc::clone(&attached.enrolment),
         in_flight: Arc::clone(&attached.in_flight),
         metrics,
+        cache,
         limits: config.limits.clone(),
         otlp,
     });
