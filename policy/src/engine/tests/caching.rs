@@ -12,7 +12,7 @@ fn keeping(seconds: u32) -> Value {
     json!({"mode": "exact", "ttl_seconds": seconds})
 }
 
-fn terms(engine: &Engine, request: &RequestFacts, used_usd: &str) -> Option<CacheTerms> {
+pub(super) fn terms(engine: &Engine, request: &RequestFacts, used_usd: &str) -> Option<CacheTerms> {
     match engine.decide(&subject(engine, "ci"), request, &Used(used_usd.parse().unwrap()), &NoHealth, Trace::default()) {
         Decision::Permit(permit) => permit.cache().cloned(),
         Decision::Deny(denial) => panic!("{}", denial.message),
