@@ -1,10 +1,10 @@
 //! Answers that were given before, kept as long as a config says and given again to who asks the same.
 //!
 //! Behaviour: a permit says on whose terms answers are kept. Before anything is admitted the cache is looked into under a key that says who
-//! asks, under which versions of which configs, whom, and what ([`key`]). A hit asks nobody, holds nothing and costs nothing; a miss
-//! is recorded as it passes to the caller ([`recording`]) and kept if it was a whole answer with status 200, as nobody's budget cut it short.
+//! asks, under which versions of which configs, whom, and what (`key`). A hit asks nobody, holds nothing and costs nothing; a miss
+//! is recorded as it passes to the caller (`recording`) and kept if it was a whole answer with status 200 that no budget cut short.
 //!
-//! Two places: this process's memory, bounded in bytes, and Redis where there is one, which all workers share ([`shared`]). Memory is asked first;
+//! Two places: this process's memory, bounded in bytes, and Redis where there is one, which all workers share (`shared`). Memory is asked first;
 //! what Redis has goes into memory for the rest of its time. Redis is asked for a bounded moment, and not at all while it does not answer.
 //!
 //! Promises: the decision comes first, so that nobody is given what it would be refused; nothing kept for one project is given to another, and
@@ -51,7 +51,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Empty; nothing is shared before [`Cache::share`] runs.
+    /// Empty; nothing is shared before `share` runs.
     ///
     /// # Errors
     /// When two metrics have one name.
