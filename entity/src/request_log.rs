@@ -44,7 +44,7 @@ pub struct Model {
     pub tags: Json,
     /// Cost, in nano-USD.
     pub cost_nano: i64,
-    /// Where the token counts come from, in the words of the usage event.
+    /// Where the token counts come from, in the words of the usage event; `cache` where they are those of an answer that was kept.
     pub usage_source: String,
     /// From the first byte in to the last byte out, in microseconds.
     pub latency_us: i64,
@@ -66,6 +66,8 @@ pub struct Model {
     pub conversation_id: Option<String>,
     /// Variant of the A/B test that led to the model that answered.
     pub ab_variant: Option<String>,
+    /// What the response cache had, in the words of the usage event; none where the config has none.
+    pub cache: Option<String>,
     /// What else rules could see of it; none where it could not be read.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub facts: Option<Json>,

@@ -9,6 +9,7 @@
 //!
 //! Leaves out: precedence between body, headers and keys; that is the worker's identity stage.
 
+mod canonical;
 mod error;
 mod extensions;
 mod field;
@@ -17,6 +18,7 @@ mod layout;
 mod rewrite;
 mod unstreamed;
 
+pub use canonical::Canonical;
 pub use error::ReadRequestError;
 pub(crate) use extensions::PREFIX;
 pub use extensions::{Extensions, Metadata};

@@ -11,7 +11,12 @@ pub(crate) use model::read_model;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{splice::Edits, usage::Usage};
+use crate::{
+    dialect::Dialect,
+    json::{Cursor, SyntaxError},
+    splice::Edits,
+    usage::Usage,
+};
 
 /// One completed answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +67,44 @@ pub fn add_member(body: &Bytes, name: &str, value: &[u8]) -> Option<Bytes> {
     Some(edits.apply(body))
 }
 
+/// Whether `body`, a whole answer with a status of success, is all that the model had to say. Only responses can be something else: on their
+/// way still, or failed.
+#[must_use]
+pub fn is_finished(dialect: Dialect, body: &[u8]) -> bool {
+    dialect != Dialect::OpenAiResponses || has_ended(body).unwrap_or(false)
+}
+
+fn has_ended(body: &[u8]) -> Result<bool, SyntaxError> {
+    let mut cursor = Cursor::new(body);
+    let mut walk = cursor.begin_object()?;
+    while let Some(key) = cursor.next_key(&mut walk)? {
+        let value = cursor.value()?;
+        if key.is_text("status") {
+            return Ok(value.is_text("completed") || value.is_text("incomplete"));
+        }
+    }
+    Ok(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_response_that_is_under_way_or_has_failed_is_not_finished() {
+        let of = |body: &str| is_finished(Dialect::OpenAiResponses, body.as_bytes());
+        assert!(of(r#"{"id":"r","status":"completed"}"#) && of(r#"{"status":"incomplete","output":[]}"#));
+        for body in [
+            r#"{"status":"in_progress"}"#,
+            r#"{"status":"failed"}"#,
+            r#"{"status":"queued"}"#,
+            r#"{"output":[{"status":"completed"}]}"#,
+            "no JSON",
+        ] {
+            assert!(!of(body), "{body}");
+        }
+        assert!(is_finished(Dialect::OpenAiChat, br#"{"choices":[]}"#));
+    }
 
     #[test]
     fn a_member_is_added_behind_the_last_one() {

@@ -32,6 +32,7 @@ pub struct Permit {
     pub(crate) route: Route,
     pub(crate) claims: Arc<[Claim]>,
     pub(crate) downgraded_by: Option<u32>,
+    pub(crate) cache: Option<Box<CacheTerms>>,
     pub(crate) trace: Trace,
 }
 
@@ -54,6 +55,12 @@ impl Permit {
         self.downgraded_by
     }
 
+    /// On which terms the answer may be one that was kept, and be kept; absent where neither.
+    #[must_use]
+    pub fn cache(&self) -> Option<&CacheTerms> {
+        self.cache.as_deref()
+    }
+
     /// How the decision came about.
     #[must_use]
     pub fn trace(&self) -> &Trace {
@@ -64,6 +71,20 @@ impl Permit {
     pub fn trace_mut(&mut self) -> &mut Trace {
         &mut self.trace
     }
+}
+
+/// On which terms answers are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheTerms {
+    /// `@slug` of the config whose terms these are: the outermost one with any.
+    pub config: Arc<str>,
+    /// That config and all that were asked below it, as indices into the bundle's configs; sorted, each once. What is kept under one version of
+    /// any of them is no answer under another.
+    pub configs: SmallVec<[u32; 4]>,
+    /// Seconds for which an answer is kept.
+    pub ttl_seconds: u32,
+    /// Whether answers are kept that may differ from time to time.
+    pub include_sampled: bool,
 }
 
 /// The resolved plan of a request.
@@ -378,6 +399,21 @@ pub enum TraceStep {
         /// Whether it was considered usable.
         #[n(2)]
         ok: bool,
+    },
+    /// What the response cache of a config had for the request.
+    #[n(18)]
+    Cache {
+        /// `@slug`
+        #[cbor(n(0), with = "crate::cbor::text")]
+        config: Arc<str>,
+        /// `hit`, `miss`, or `bypass` where it was not looked into.
+        #[n(1)]
+        outcome: Cow<'static, str>,
+        /// Of a hit: `memory` or `redis`. Of a bypass, why: `no_cache` or `no_store` (the caller said so), `provider_key`, `provider_state`,
+        /// `provider_tool`, `background` or `sampled`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[n(2)]
+        detail: Option<Cow<'static, str>>,
     },
     /// An expression failed at run time.
     #[n(2)]

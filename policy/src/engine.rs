@@ -10,6 +10,7 @@
 //! The engine denies what it does not understand: an unknown model form, a vendor it can't serve, a chain that does not end.
 
 mod budgets;
+mod caching;
 mod cascade;
 mod draw;
 mod ensemble;
@@ -64,6 +65,8 @@ pub struct Engine {
     detectors: Vec<Option<Detectors>>,
     /// Whether any rule asks for `estimate`.
     uses_estimate: bool,
+    /// Whether any config keeps answers.
+    caches: bool,
 }
 
 /// A config with its rules compiled and its labels made.
@@ -92,6 +95,7 @@ struct Deciding<'a> {
     allowlists: smallvec::SmallVec<[u32; 2]>,
     /// A budget that must not pass its cap, so that a price and a bound are needed.
     blocking: Option<&'a str>,
+    caching: caching::Caching,
 }
 
 impl Engine {
@@ -191,12 +195,16 @@ impl Engine {
             time_zone: self.time_zone,
         };
         let blocking = self.first_blocking(&claims);
-        let mut deciding = Deciding { engine: self, subject, request, facts, trace, allowlists: smallvec::SmallVec::new(), blocking };
+        let (allowlists, caching) = (smallvec::SmallVec::new(), caching::Caching::default());
+        let mut deciding = Deciding { engine: self, subject, request, facts, trace, allowlists, blocking, caching };
         if self.uses_estimate {
             deciding.facts.estimate = deciding.estimate();
         }
         match deciding.route(&claims, budgets) {
-            Ok((route, downgraded_by)) => Decision::Permit(Permit { route, claims, downgraded_by, trace: deciding.trace }),
+            Ok((route, downgraded_by)) => {
+                let cache = deciding.cache_terms();
+                Decision::Permit(Permit { route, claims, downgraded_by, cache, trace: deciding.trace })
+            }
             Err((reason, message)) => Decision::Deny(denial(reason, message, deciding.trace)),
         }
     }
@@ -234,7 +242,10 @@ impl Deciding<'_> {
         let wanted = self.entry()?;
         let downgrade = self.note_budgets(claims);
         let wanted = downgrade.map_or(wanted, |(_, config)| v1::Target::Config(config));
+        self.begin_caching();
         let route = self.resolve_permitted(&wanted)?;
+        // Who stands in for a target answers in the place of the config that led there.
+        self.branch();
         let (route, on_target) = self.stand_in(route, view)?;
         Ok((route, downgrade.map(|(budget, _)| budget).or(on_target)))
     }

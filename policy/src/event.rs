@@ -61,6 +61,34 @@ pub enum UsageSource {
     None,
 }
 
+/// What the response cache had for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum CacheOutcome {
+    /// An answer, and the caller got it: nothing was consumed.
+    #[n(0)]
+    Hit,
+    /// None.
+    #[n(1)]
+    Miss,
+    /// It was not looked into.
+    #[n(2)]
+    Bypass,
+}
+
+impl CacheOutcome {
+    /// The word in logs and traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
 /// Id and name of a project or key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct Named {
@@ -214,7 +242,7 @@ pub struct UsageEvent {
     /// Where the counts come from.
     #[n(20)]
     pub usage_source: UsageSource,
-    /// Disjoint token counts of all attempts.
+    /// Disjoint token counts of all attempts. Of a hit those of the answer when it was made, which nobody pays again.
     #[n(21)]
     pub tokens: TokenBuckets,
     /// Rates applied to the last call; each attempt has its own.
@@ -256,6 +284,10 @@ pub struct UsageEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[n(33)]
     pub facts: Option<LoggedFacts>,
+    /// What the response cache had; absent where the config has none, and in events of workers that had none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(34)]
+    pub cache: Option<CacheOutcome>,
 }
 
 /// Why bytes are no usage event.
@@ -264,6 +296,24 @@ pub struct UsageEvent {
 pub struct NoEvent(#[from] minicbor::decode::Error);
 
 impl UsageEvent {
+    /// Whether the answer was one that was kept, so that nothing was consumed.
+    #[must_use]
+    pub fn is_hit(&self) -> bool {
+        self.cache == Some(CacheOutcome::Hit)
+    }
+
+    /// Where the token counts come from, in the word of the request log.
+    #[must_use]
+    pub fn usage_word(&self) -> &'static str {
+        match self.usage_source {
+            _ if self.is_hit() => "cache",
+            UsageSource::Provider => "provider",
+            UsageSource::PartialEstimate => "partial_estimate",
+            UsageSource::Reservation => "reservation",
+            UsageSource::None => "none",
+        }
+    }
+
     /// Appends the event to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         let written = minicbor::encode(self, InMemory(out));
@@ -421,17 +471,18 @@ mod tests {
             }],
             trace: TraceRecord::of(&trace),
             facts: Some(facts()),
+            cache: Some(CacheOutcome::Miss),
         }
     }
 
     /// A worker of before the facts ended its event with the trace.
     #[test]
     fn an_event_without_facts_is_read() {
-        let (written, mut bytes) = (UsageEvent { facts: None, ..event() }, Vec::new());
+        let (written, mut bytes) = (UsageEvent { facts: None, cache: None, ..event() }, Vec::new());
         written.write(&mut bytes);
         assert_eq!(bytes[..2], [0x98, 33], "what is absent at the end is not written");
         let read = UsageEvent::read(&bytes).unwrap();
-        assert_eq!((read.facts, read.trace), (None, written.trace));
+        assert_eq!((read.facts, read.cache, read.trace), (None, None, written.trace));
     }
 
     #[test]
@@ -456,7 +507,7 @@ mod tests {
         written.write(&mut bytes);
         let read = UsageEvent::read(&bytes).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::to_value(&written).unwrap());
-        assert_eq!((read.time, read.charges, read.facts), (written.time, written.charges, written.facts));
+        assert_eq!((read.time, read.charges, read.facts, read.cache), (written.time, written.charges, written.facts, written.cache));
         assert_eq!(
             read.trace.to_json(),
             serde_json::json!({"steps": [{"step": "reserved", "target": "openai/gpt-test", "usd": "0.0015"}]})

@@ -5,6 +5,8 @@
 //!
 //! Two keys matter. The pool key opens the provider secrets of bundles. It reaches a worker on enrolment, itself sealed under the
 //! wrapping key that both sides derive from the worker token; the additional data of that one is empty.
+//!
+//! From the pool key workers derive further ones for what they share among themselves, each for one purpose ([`derive_key`]).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -34,6 +36,14 @@ pub enum SealError {
 /// # Errors
 /// When the system has no randomness to give.
 pub fn seal(key: &[u8; KEY_LEN], aad: &[u8], plain: &[u8]) -> Result<String, SealError> {
+    seal_bytes(key, aad, plain).map(|sealed| BASE64.encode(sealed))
+}
+
+/// As [`seal`], without the base 64: for what is large and stands in no text.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn seal_bytes(key: &[u8; KEY_LEN], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut nonce = [0_u8; NONCE_LEN];
     SystemRandom::new().fill(&mut nonce).map_err(|_| SealError::Seal)?;
     let mut sealed = plain.to_vec();
@@ -43,7 +53,7 @@ pub fn seal(key: &[u8; KEY_LEN], aad: &[u8], plain: &[u8]) -> Result<String, Sea
         .map_err(|_| SealError::Seal)?;
     let mut out = nonce.to_vec();
     out.append(&mut sealed);
-    Ok(BASE64.encode(out))
+    Ok(out)
 }
 
 /// Opens what [`seal`] gave.
@@ -51,7 +61,14 @@ pub fn seal(key: &[u8; KEY_LEN], aad: &[u8], plain: &[u8]) -> Result<String, Sea
 /// # Errors
 /// When the text is malformed, or key or `aad` are not those it was sealed with.
 pub fn open(key: &[u8; KEY_LEN], aad: &[u8], sealed: &str) -> Result<Vec<u8>, SealError> {
-    let bytes = BASE64.decode(sealed).map_err(|_| SealError::Malformed)?;
+    open_bytes(key, aad, &BASE64.decode(sealed).map_err(|_| SealError::Malformed)?)
+}
+
+/// Opens what [`seal_bytes`] gave.
+///
+/// # Errors
+/// When the bytes are too few, or key or `aad` are not those they were sealed with.
+pub fn open_bytes(key: &[u8; KEY_LEN], aad: &[u8], bytes: &[u8]) -> Result<Vec<u8>, SealError> {
     let (nonce, body) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Malformed)?;
     let mut body = body.to_vec();
     let plain = cipher(key)
@@ -64,6 +81,13 @@ pub fn open(key: &[u8; KEY_LEN], aad: &[u8], sealed: &str) -> Result<Vec<u8>, Se
 /// The key under which the pool key travels to the holder of `token`.
 #[must_use]
 pub fn derive_pool_wrapping_key(token: &str) -> [u8; KEY_LEN] {
+    derive_key(token.as_bytes(), &[b"pool-key-v1"])
+}
+
+/// A key for one purpose, which is all of its parts one behind the other; HKDF-SHA256. Nobody who has it gets at `secret` or at the key for
+/// another purpose.
+#[must_use]
+pub fn derive_key(secret: &[u8], purpose: &[&[u8]]) -> [u8; KEY_LEN] {
     struct KeyLen;
     impl hkdf::KeyType for KeyLen {
         fn len(&self) -> usize {
@@ -73,7 +97,7 @@ pub fn derive_pool_wrapping_key(token: &str) -> [u8; KEY_LEN] {
     let mut key = [0_u8; KEY_LEN];
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"modelux");
     // Expanding to 32 bytes of SHA-256 can't fail; were it to, the all-zero key would open nothing that was sealed for a token.
-    let filled = salt.extract(token.as_bytes()).expand(&[b"pool-key-v1"], KeyLen).and_then(|okm| okm.fill(&mut key));
+    let filled = salt.extract(secret).expand(purpose, KeyLen).and_then(|okm| okm.fill(&mut key));
     debug_assert!(filled.is_ok(), "expanding to one hash length is always possible");
     key
 }

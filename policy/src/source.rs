@@ -27,6 +27,6 @@ pub use organization::{
 pub use prices::{FurtherPrices, LongContextPrices};
 pub(crate) use prices::{NOT_A_PRICE, is_price};
 pub use routing::{
-    Aggregation, Attempt, CacheSettings, CascadeStep, EnsembleMember, OnDisconnect, Patience, RetryOn, RoutingDocument, RoutingRule,
-    StickyBy, Strategy, Target, Variant,
+    Aggregation, Attempt, CacheMode, CacheSettings, CascadeStep, EnsembleMember, OnDisconnect, Patience, RetryOn, RoutingDocument,
+    RoutingRule, StickyBy, Strategy, Target, Variant,
 };

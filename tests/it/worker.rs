@@ -3,6 +3,7 @@
 mod azure;
 mod bad_input;
 mod bedrock;
+mod cache;
 mod cascades;
 mod decisions;
 mod drain;

@@ -60,6 +60,8 @@ pub struct WorkerConfig {
     pub name: Option<String>,
     /// What a request may take.
     pub limits: Limits,
+    /// What the response cache may keep.
+    pub cache: CacheLimits,
     /// How the link to the control plane behaves.
     pub link: LinkTimes,
     /// Where usage events wait.
@@ -104,6 +106,15 @@ pub struct Limits {
     pub exchange_limit: Duration,
     /// Time that running exchanges get on shutdown. Default 30 s.
     pub drain_limit: Duration,
+}
+
+/// What the response cache may keep. Whether anything is kept, and for how long, is policy.
+#[derive(Debug, Clone)]
+pub struct CacheLimits {
+    /// All answers in memory, bytes. Default 64 MiB; 0 keeps none there.
+    pub memory_bytes: u64,
+    /// One answer, bytes. Default 1 MiB.
+    pub entry_bytes: usize,
 }
 
 /// How the link to the control plane behaves.
@@ -155,6 +166,7 @@ impl WorkerConfig {
             log_filter: None,
             name: None,
             limits: Limits::default(),
+            cache: CacheLimits::default(),
             link: LinkTimes::default(),
             spool: SpoolConfig::default(),
         }
@@ -178,6 +190,12 @@ impl Default for Limits {
             exchange_limit: Duration::from_secs(600),
             drain_limit: Duration::from_secs(30),
         }
+    }
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self { memory_bytes: 64 << 20, entry_bytes: 1 << 20 }
     }
 }
 

@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
 use crate::budget::Budgets;
+use crate::cache::Cache;
 use crate::clock;
 use crate::config::Limits;
 use crate::enforce::rate::RateLimits;
@@ -50,6 +51,8 @@ pub struct Context {
     pub health: Health,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Answers that are kept.
+    pub cache: Cache,
     /// What a request may take.
     pub limits: Limits,
     /// Who we are to the control plane.
@@ -75,6 +78,8 @@ pub struct Parts {
     pub spool: Arc<Spool>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Answers that are kept.
+    pub cache: Cache,
     /// What a request may take.
     pub limits: Limits,
     /// Who we are to the control plane.
@@ -89,7 +94,7 @@ impl Context {
     /// Puts the parts together; the rest of the worker's state begins empty.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { policies, budgets, spool, metrics, limits, enrolment, in_flight, otlp } = parts;
+        let Parts { policies, budgets, spool, metrics, cache, limits, enrolment, in_flight, otlp } = parts;
         let connections = Connections::new(&limits, Arc::clone(&metrics));
         Self {
             policies,
@@ -97,6 +102,7 @@ impl Context {
             spool,
             health: Health::new(),
             metrics,
+            cache,
             limits,
             enrolment,
             in_flight,
@@ -134,6 +140,7 @@ impl Context {
             self.metrics.applied(&org.slug, policy.applied_revision);
             self.metrics.breakers(&org.slug, &self.health.of_org(&org.id).breakers());
         }
+        self.cache.look_around();
         self.metrics.stands(self.spool.figures(), self.budgets.leaks());
     }
 

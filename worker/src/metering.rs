@@ -14,11 +14,12 @@ use llm::stream::meter::UsageVerdict;
 use llm::stream::sse::Event;
 use llm::usage::{Buckets, Usage, UsageSource as Told};
 use policy::decision::{ResolvedTarget, Trace};
-use policy::event::{AttemptRecord, Charge, EventKind, LoggedFacts, Named, Priced, TraceRecord, UsageEvent, UsageSource};
+use policy::event::{AttemptRecord, CacheOutcome, Charge, EventKind, LoggedFacts, Named, Priced, TraceRecord, UsageEvent, UsageSource};
 use policy::facts::{RequestFacts, Surface, Tags};
 use policy::money::NanoUsd;
 use policy::price::TokenBuckets;
 
+use crate::cache::Kept;
 use crate::enforce::Admission;
 use crate::exchange::attempts::First;
 use crate::exchange::{Arrival, Context};
@@ -111,6 +112,7 @@ impl<'c> Booking<'c> {
             charges: Vec::new(),
             trace: TraceRecord::default(),
             facts: None,
+            cache: None,
         };
         let traced = context.otlp.as_ref().map(|_| Box::default());
         Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }
@@ -265,6 +267,34 @@ impl<'c> Booking<'c> {
         cost
     }
 
+    /// What the response cache had.
+    pub(crate) fn cached(&mut self, outcome: CacheOutcome) {
+        self.event.cache = Some(outcome);
+    }
+
+    /// What the answer's head says of the cache: a config without one is passed by as well.
+    pub(crate) fn cache_word(&self) -> &'static str {
+        match self.event.cache {
+            Some(CacheOutcome::Hit) => "HIT",
+            Some(CacheOutcome::Miss) => "MISS",
+            Some(CacheOutcome::Bypass) | None => "BYPASS",
+        }
+    }
+
+    /// The answer is one that was kept: nothing was consumed, and what it had consumed is told, not booked.
+    pub(crate) fn answered_from(&mut self, kept: &Kept) {
+        let event = &mut self.event;
+        event.provider = Some(Arc::clone(&kept.provider));
+        event.model = Some(Arc::clone(&kept.model));
+        event.ab_variant.clone_from(&kept.variant);
+        event.tokens = kept.tokens;
+    }
+
+    /// What all attempts so far consumed, and what it cost.
+    pub(crate) fn spent(&self) -> (TokenBuckets, NanoUsd) {
+        (self.event.tokens, self.event.cost)
+    }
+
     /// The first byte of the answer goes out.
     pub(crate) fn first_byte(&mut self) {
         let took = crate::clock::instant().saturating_duration_since(self.started);
@@ -285,7 +315,7 @@ impl<'c> Booking<'c> {
     /// The answer is out: the event gets its final form.
     pub(crate) fn close(mut self, status: u16, error_code: Option<&str>, trace: &Trace) {
         let event = &mut self.event;
-        event.kind = if event.attempts.is_empty() { EventKind::Refused } else { EventKind::Settled };
+        event.kind = if event.attempts.is_empty() && !event.is_hit() { EventKind::Refused } else { EventKind::Settled };
         event.status = status;
         event.error_code = error_code.map(Arc::from);
         event.latency_us = micros(crate::clock::instant().saturating_duration_since(self.started));

@@ -16,7 +16,6 @@ mod apply;
 mod doorbell;
 mod follow;
 mod kept;
-mod redis;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;

@@ -6,11 +6,13 @@
 mod closing;
 mod decided;
 mod drain;
+mod kept;
 mod standby;
 mod stream;
 
 pub(crate) use decided::pass_decided;
 pub(crate) use drain::drain;
+pub(crate) use kept::{Again, pass_kept};
 pub(crate) use standby::{Attended, Standby, pass_begun};
 
 use std::borrow::Cow;
@@ -18,10 +20,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderName, HeaderValue};
-use llm::convert::{self, Dropped, embeddings, token_count};
+use http::HeaderValue;
+use llm::convert::{self, embeddings, token_count};
 use llm::dialect::Dialect;
-use llm::response::add_member;
+use llm::response::{add_member, is_finished};
 use llm::stream::meter::UsageVerdict;
 use llm::tokens::{TokenEstimate, output_from_bytes};
 use llm::usage::{Usage, UsageSource};
@@ -29,6 +31,7 @@ use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Permit, ResolvedTarget};
 
 use crate::budget::Budgets;
+use crate::cache::Given;
 use crate::enforce::{action_word, most_constraining};
 use crate::exchange::attempts::{Answer, First, Flight};
 use crate::exchange::{Failure, RefusedReply};
@@ -51,7 +54,7 @@ pub(crate) async fn caller_gone(session: &mut ServerSession) {
 
 /// Passes an answer on.
 pub(crate) async fn pass_on(
-    flight: Box<Flight<'_, '_>>,
+    mut flight: Box<Flight<'_, '_>>,
     session: &mut ServerSession,
     request_id: &str,
     answer: Answer,
@@ -59,7 +62,8 @@ pub(crate) async fn pass_on(
 ) -> Sent {
     let mut head = Head::new(answer.reply.status, request_id);
     let served = flight.current.as_ref().map(|current| (current.admission.target(), current.admission.clamped_to()));
-    describe(&mut head, &flight, (&answer.reply.passed, &answer.reply.dropped), served);
+    let Reply { status, passed, dropped, .. } = &answer.reply;
+    describe(&mut head, &mut flight, Given { status: *status, passed, dropped, served });
     if let Some((limit, remaining)) = rate {
         head.rate(limit, remaining);
     }
@@ -71,12 +75,10 @@ pub(crate) async fn pass_on(
 }
 
 /// What the head says of an answer, whole or streamed.
-fn describe(
-    head: &mut Head,
-    flight: &Flight<'_, '_>,
-    (passed, dropped): (&[(HeaderName, HeaderValue)], &Dropped),
-    served: Option<(&ResolvedTarget, Option<u32>)>,
-) {
+fn describe(head: &mut Head, flight: &mut Flight<'_, '_>, given: Given<'_>) {
+    record(flight, given);
+    head.cache(flight.booking.cache_word());
+    let Given { status: _, passed, dropped, served } = given;
     for (name, value) in passed {
         head.value(name.clone(), value.clone());
     }
@@ -92,6 +94,22 @@ fn describe(
         head.clamped(tokens);
     }
     budget(head, &flight.context.budgets, &flight.caller.policy, (flight.permit, Some(target)), flight.facts.time);
+}
+
+/// An answer begins that may have to be kept.
+fn record(flight: &mut Flight<'_, '_>, given: Given<'_>) {
+    if let Some(recording) = flight.recording.take() {
+        flight.recording = recording.given(given);
+    }
+}
+
+/// Keeps an answer that is here as a whole and settled, where it is one to be kept.
+fn keep(flight: &mut Flight<'_, '_>, said: Option<&Bytes>, content_type: &HeaderValue) {
+    let (Some(recording), Some(said)) = (flight.recording.take(), said) else { return };
+    let head = flight.outgoing.head;
+    if head.stream || is_finished(head.dialect, said) {
+        recording.keep(&flight.context.cache, flight.booking.spent(), said.clone(), content_type.clone());
+    }
 }
 
 /// The most constraining budget of a request, where one applies.
@@ -113,6 +131,7 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
     connection.finish().await;
     let said = say_again(&flight, back, body);
     let content_type = content_type.filter(|_| back == WayBack::Same).unwrap_or_else(json);
+    keep(&mut flight, said.as_ref(), &content_type);
     let with_trace = flight.outgoing.head.extensions.trace;
     send_said(flight, session, head, said, content_type, with_trace).await
 }

@@ -23,11 +23,12 @@ use pingora_core::listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
 use pingora_core::services::listening::Service;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Cache;
 use crate::clock;
 use crate::config::WorkerConfig;
 use crate::exchange::{Context, Parts};
@@ -130,14 +131,9 @@ pub fn run_on(
     let (context, exporting) = context(&config, &attached)?;
     let context = Arc::new(context);
     let exported = start_exporting(exporting, &context)?;
-    tasks.spawn_on(Keeper::new(Arc::clone(&context), tasks.clone()).run(detach.clone()), control.handle());
     let listening = CancellationToken::new();
     start_pingora(&config, &context, (bound, certificate.clone()), listening.clone())?;
-    if let Some(certificate) = certificate {
-        tasks.spawn_on(certificate.follow(detach.child_token()), control.handle());
-    }
-    let sweeping = (Arc::clone(&context), detach.child_token());
-    tasks.spawn_on(async move { sweeping.0.connections.sweep(sweeping.1).await }, control.handle());
+    start_chores(&context, certificate, (&tasks, control.handle()), &detach);
     control.block_on(async {
         listen::wait_until_accepting(bound, ACCEPT_TIME).await?;
         // The port was held until Pingora had it.
@@ -162,6 +158,23 @@ pub fn run_on(
     })
 }
 
+/// What goes on beside the requests, until `detach`.
+fn start_chores(
+    context: &Arc<Context>,
+    certificate: Option<Arc<Certificate>>,
+    (tasks, on): (&TaskTracker, &Handle),
+    detach: &CancellationToken,
+) {
+    tasks.spawn_on(Keeper::new(Arc::clone(context), tasks.clone()).run(detach.clone()), on);
+    if let Some(certificate) = certificate {
+        tasks.spawn_on(certificate.follow(detach.clone()), on);
+    }
+    let (sharing, stop) = (Arc::clone(context), detach.clone());
+    tasks.spawn_on(async move { sharing.cache.share(stop).await }, on);
+    let (sweeping, stop) = (Arc::clone(context), detach.clone());
+    tasks.spawn_on(async move { sweeping.connections.sweep(stop).await }, on);
+}
+
 fn control_runtime() -> Result<Runtime, RunError> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).thread_name("modelux-control").enable_all().build().map_err(RunError::Threads)
@@ -170,6 +183,7 @@ fn control_runtime() -> Result<Runtime, RunError> {
 fn context(config: &WorkerConfig, attached: &Attached) -> Result<(Context, Option<Exporting>), RunError> {
     let metrics = Arc::new(Metrics::new()?);
     let (otlp, exporting) = Otlp::open(config, &metrics)?.unzip();
+    let cache = Cache::new(&config.cache, config.redis_url.as_ref(), &attached.enrolment, &metrics)?;
     let context = Context::new(Parts {
         policies: Arc::clone(&attached.policies),
         budgets: Arc::clone(&attached.budgets),
@@ -177,6 +191,7 @@ fn context(config: &WorkerConfig, attached: &Attached) -> Result<(Context, Optio
         enrolment: Arc::clone(&attached.enrolment),
         in_flight: Arc::clone(&attached.in_flight),
         metrics,
+        cache,
         limits: config.limits.clone(),
         otlp,
     });

@@ -30,6 +30,8 @@ const WORKER_KEYS: &[&str] = &[
     "idle_timeout_ms",
     "stream_keep_alive_ms",
     "exchange_limit_ms",
+    "cache_bytes",
+    "cache_entry_bytes",
     "heartbeat_interval_ms",
     "feed_wait_ms",
     "link_timeout_ms",

@@ -47,7 +47,7 @@ pub(super) struct RequestLogView {
     tags: Vec<Tag>,
     /// What it cost.
     cost_usd: UsdAmount,
-    /// Where the token counts come from.
+    /// Where the token counts come from: `provider`, `partial_estimate`, `reservation`, `none`, or `cache` for a kept answer, which consumed nothing.
     usage_source: String,
     /// From the first byte in to the last byte out.
     latency_ms: f64,
@@ -63,6 +63,8 @@ pub(super) struct RequestLogView {
     attempts: Value,
     /// Variant of the A/B test that led to the model that answered; of nested tests all of them, joined with `/`.
     ab_variant: Option<String>,
+    /// What the response cache had: `hit`, `miss`, or `bypass` where it was not looked into; absent where the config has no cache.
+    cache: Option<String>,
     /// What else rules could see of it.
     facts: Option<RequestFactsView>,
     /// The decision trace.
@@ -182,6 +184,7 @@ impl From<Row> for RequestLogView {
             trace_id,
             conversation_id,
             ab_variant,
+            cache,
             facts,
             trace,
             price_version,
@@ -213,6 +216,7 @@ impl From<Row> for RequestLogView {
             conversation_id,
             attempts,
             ab_variant,
+            cache,
             facts: facts.and_then(|facts| serde_json::from_value::<LoggedFacts>(facts).ok()).map(Into::into),
             trace,
             price_version,
@@ -244,7 +248,7 @@ impl From<&UsageEvent> for RequestLogView {
             end_user: event.end_user.as_ref().map(ToString::to_string),
             tags: tags_of(&json(serde_json::to_value(&event.tags))),
             cost_usd: event.cost.into(),
-            usage_source: word(json(serde_json::to_value(event.usage_source))),
+            usage_source: event.usage_word().to_owned(),
             latency_ms: milliseconds(count(event.latency_us)),
             first_byte_ms: event.first_byte_us.map(|first| milliseconds(count(first))),
             usage: Usage {
@@ -258,6 +262,7 @@ impl From<&UsageEvent> for RequestLogView {
             conversation_id: event.conversation_id.as_ref().map(ToString::to_string),
             attempts: json(serde_json::to_value(&event.attempts)),
             ab_variant: event.ab_variant.as_ref().map(ToString::to_string),
+            cache: event.cache.map(|outcome| outcome.as_str().to_owned()),
             facts: event.facts.clone().map(Into::into),
             trace: Some(event.trace.to_json()),
             price_version: Some(event.price_version.to_string()).filter(|version| !version.is_empty()),

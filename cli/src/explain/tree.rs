@@ -75,6 +75,11 @@ fn render_step(step: &Value) -> String {
             version => format!("target {} (price {version})", get("target")),
         },
         "reserved" => format!("reserved {} USD for {}", get("usd"), get("target")),
+        "cache" => match (get("outcome").as_str(), get("detail").as_str()) {
+            ("hit", place) => format!("cache of {}: an answer that was kept ({place})", get("config")),
+            ("bypass", why) => format!("cache of {}: passed by ({why})", get("config")),
+            (outcome, _) => format!("cache of {}: {outcome}", get("config")),
+        },
         "attempt" => format!("attempt at {}: {} after {} ms", get("target"), get("outcome"), get("ms")),
         "denied" => format!("denied ({}): {}", get("code"), get("message")),
         _ => members(step),
@@ -137,6 +142,7 @@ mod tests {
             "trace": {"steps": [
                 {"step": "rule", "config": "@entry", "version": 2, "rule": 1, "condition": "tags.team == 'support'", "then": "@cheap"},
                 {"step": "rule", "config": "@x", "version": 1, "rule": null, "condition": "else", "then": "pass"},
+                {"step": "cache", "config": "@x", "outcome": "bypass", "detail": "sampled"},
                 {"step": "of_tomorrow", "why": "because"},
                 {"step": "attempt", "target": "sim/small", "outcome": "ok", "ms": 11}]},
         });
@@ -146,6 +152,7 @@ req_1 2026-11-22T10:00:00Z
 ├─ tags team=support
 ├─ @entry v2 rule 1: tags.team == 'support' → @cheap
 ├─ @x v1 else → pass
+├─ cache of @x: passed by (sampled)
 ├─ of_tomorrow why=because
 ├─ attempt at sim/small: ok after 11 ms
 └─ status 200, sim/small, 10 input tokens, 5 output tokens, 0.0012 USD, 12.5 ms

@@ -14,8 +14,8 @@ use crate::guardrail::FindingKind;
 use crate::money::NanoUsd;
 use crate::price::{LongContext, Rates};
 use crate::source::{
-    Aggregation, AtCap, BudgetMode, DetectionAction, FailMode, Fraction, GuardrailMode, Patience, PeriodKind, RetryOn, SealedSecret,
-    StickyBy, Tier, UnpricedModels, WebhookContent,
+    Aggregation, AtCap, BudgetMode, CacheMode, DetectionAction, FailMode, Fraction, GuardrailMode, Patience, PeriodKind, RetryOn,
+    SealedSecret, StickyBy, Tier, UnpricedModels, WebhookContent,
 };
 
 /// Index into [`Bundle::providers`].
@@ -142,6 +142,9 @@ pub struct Config {
     /// How long it waits for answers.
     #[serde(default, skip_serializing_if = "Patience::is_silent")]
     pub patience: Patience,
+    /// For how long its answers are kept; absent where they are not.
+    #[serde(default, deserialize_with = "cached_or_not", skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     /// What it does.
     #[serde(deserialize_with = "known_or_not")]
     pub strategy: Strategy,
@@ -151,6 +154,24 @@ pub struct Config {
 fn known_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Strategy, D::Error> {
     let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(raw.get()).unwrap_or(Strategy::NotUnderstood))
+}
+
+/// For how long answers are kept, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// When a kept answer is the answer.
+    pub mode: CacheMode,
+    /// Seconds.
+    pub ttl_seconds: u32,
+    /// Those too that may differ from time to time.
+    pub include_sampled: bool,
+}
+
+/// A cache of a newer control plane that is not understood here keeps nothing: that costs money, and is never wrong.
+fn cached_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Cache>, D::Error> {
+    let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
 }
 
 /// Where to go.

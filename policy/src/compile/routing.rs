@@ -6,13 +6,15 @@ use super::ensemble::Decision;
 use super::{Index, Rejections, references};
 use crate::bundle::v1;
 use crate::rule::{Rule, RuleKind};
-use crate::source::{Attempt, Organization, RetryOn, RoutingConfigRecord, RoutingRule, Strategy, Target};
+use crate::source::{Attempt, CacheSettings, Organization, RetryOn, RoutingConfigRecord, RoutingRule, Strategy, Target};
 
 const MAX_RULES: usize = 200;
 const MAX_ATTEMPTS: usize = 16;
 const MAX_PATTERNS: usize = 1_000;
 /// Ten minutes; longer than any provider keeps a request.
 const MAX_TIMEOUT_MS: u64 = 600_000;
+/// A week; who wants answers for longer than that should keep them.
+const MAX_TTL_SECONDS: u32 = 604_800;
 
 /// Compiles all configs, the organization's first, then each project's, in the order in which they were indexed.
 pub(super) fn compile_configs(
@@ -56,9 +58,7 @@ impl Place<'_, '_> {
 
 fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1::Config {
     let document = &record.config.document;
-    if document.cache.is_some() {
-        place.reject("cache", "this version has no response cache; leave it out");
-    }
+    let cache = document.cache.map(|cache| place.cache(cache));
     if document.embedding_dimensions.is_some() {
         place.reject("embedding_dimensions", "this version serves no embeddings; leave it out");
     }
@@ -81,10 +81,18 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
     };
     let project = place.project;
     let slug = Arc::from(record.config.slug.as_str());
-    v1::Config { id: record.id.clone(), slug, project, version: record.version, patience, strategy }
+    v1::Config { id: record.id.clone(), slug, project, version: record.version, patience, cache, strategy }
 }
 
 impl Place<'_, '_> {
+    fn cache(&mut self, settings: CacheSettings) -> v1::Cache {
+        let CacheSettings { mode, ttl_seconds, include_sampled } = settings;
+        if !(1..=MAX_TTL_SECONDS).contains(&ttl_seconds) {
+            self.reject("cache.ttl_seconds", format!("must be 1 to {MAX_TTL_SECONDS} seconds"));
+        }
+        v1::Cache { mode, ttl_seconds, include_sampled }
+    }
+
     fn fallback(&mut self, attempts: &[Attempt], retry_on: Option<&[RetryOn]>, total_budget_ms: Option<u64>) -> v1::Strategy {
         if attempts.is_empty() || attempts.len() > MAX_ATTEMPTS {
             self.reject("attempts", format!("a fallback has 1 to {MAX_ATTEMPTS} attempts"));

@@ -11,6 +11,7 @@ use crate::decision::{Cascade, Route, RouteStep};
 
 impl Deciding<'_> {
     pub(super) fn resolve_cascade(&mut self, label: &Arc<str>, steps: &[Step], rules: &[LoadedRule], depth: u32) -> Result<Route, Refusal> {
+        self.branch();
         let mut rules = rules.iter();
         let resolved = steps.iter().map(|step| {
             let accept = step.accept.as_ref().and_then(|_| rules.next()).map(|loaded| loaded.rule.clone());

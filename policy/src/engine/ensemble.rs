@@ -18,6 +18,7 @@ pub(super) struct Plan<'a> {
 
 impl Deciding<'_> {
     pub(super) fn resolve_ensemble(&mut self, label: &Arc<str>, members: &[Member], plan: &Plan<'_>, depth: u32) -> Result<Route, Refusal> {
+        self.branch();
         let resolved =
             members.iter().map(|member| Ok(RouteMember { route: self.resolve(&member.target, depth)?, weight_ppm: member.weight_ppm }));
         let resolved: Kept<_> = resolved.collect();

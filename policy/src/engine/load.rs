@@ -61,6 +61,7 @@ impl Engine {
             budgets: BudgetIndex::new(&bundle),
             detectors: bundle.projects.iter().map(detectors).collect(),
             uses_estimate,
+            caches: bundle.configs.iter().any(|config| config.cache.is_some()),
             bundle,
         })
     }

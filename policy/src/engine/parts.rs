@@ -47,6 +47,21 @@ impl<P> Kept<P> {
     }
 }
 
+impl Route {
+    /// Shows every target that may be asked, judges too, in the order of the route.
+    pub fn each_target<'r>(&'r self, show: &mut dyn FnMut(&'r ResolvedTarget)) {
+        match self {
+            Self::Target(target) => show(target),
+            Self::Fallback { attempts, .. } => attempts.iter().for_each(|attempt| attempt.route.each_target(show)),
+            Self::Ensemble(ensemble) => {
+                let parts = ensemble.members.iter().map(|member| &member.route).chain(ensemble.judge.as_deref());
+                parts.for_each(|route| route.each_target(show));
+            }
+            Self::Cascade(cascade) => cascade.steps.iter().for_each(|step| step.route.each_target(show)),
+        }
+    }
+}
+
 /// `route` with what `replace` gives in the place of each target.
 pub(super) fn replace_targets(route: Route, replace: &mut dyn FnMut(ResolvedTarget) -> Result<Route, Refusal>) -> Result<Route, Refusal> {
     Ok(match route {

@@ -153,6 +153,7 @@ impl Deciding<'_> {
         match target {
             Target::Model { provider, name } => self.resolve_model(*provider, name).map(Route::Target),
             Target::Config(config) => {
+                self.note_cache(*config);
                 let mut route = self.resolve_config(*config, depth)?;
                 let patience = self.engine.bundle.configs.get(index(*config)).map(|config| config.patience).unwrap_or_default();
                 if !patience.is_silent() {
@@ -229,6 +230,7 @@ impl Deciding<'_> {
             Strategy::Allowlist { models, otherwise } => self.resolve_allowlist(at, models, otherwise, deeper),
             Strategy::Fallback { attempts, retry_on, total_budget_ms } => {
                 enter(self, "fallback");
+                self.branch();
                 let resolved = attempts
                     .iter()
                     .map(|attempt| Ok(RouteAttempt { route: self.resolve(&attempt.target, deeper)?, timeout_ms: attempt.timeout_ms }));

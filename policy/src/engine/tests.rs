@@ -1,6 +1,7 @@
 //! Decisions on whole organizations.
 
 mod bounds;
+mod caching;
 mod guardrails;
 mod strategies;
 mod target_budgets;
@@ -284,6 +285,7 @@ fn bundles_of_format_1_still_read_and_decide_the_same() {
     for (bundle, expected) in [
         (include_str!("../../testdata/bundle/v1.json"), include_str!("../../testdata/bundle/v1.expected.json")),
         (include_str!("../../testdata/bundle/v1-selection.json"), include_str!("../../testdata/bundle/v1-selection.expected.json")),
+        (include_str!("../../testdata/bundle/v1-cache.json"), include_str!("../../testdata/bundle/v1-cache.expected.json")),
     ] {
         let engine = super::Engine::load(serde_json::from_str(bundle).unwrap()).unwrap();
         let expected: Value = serde_json::from_str(expected).unwrap();
@@ -296,6 +298,11 @@ fn bundles_of_format_1_still_read_and_decide_the_same() {
                 Err((code, _)) => json!({"denied": code}),
             };
             assert_eq!(decided, case["expected"], "{case}");
+            if let Some(expected) = case.get("cache") {
+                let terms = caching::terms(&engine, &facts, case["used_usd"].as_str().unwrap());
+                let found = terms.map(|terms| json!({"config": *terms.config, "ttl_seconds": terms.ttl_seconds}));
+                assert_eq!(found.unwrap_or_default(), *expected, "{case}");
+            }
         }
     }
 }

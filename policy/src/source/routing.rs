@@ -236,15 +236,23 @@ impl Aggregation {
     }
 }
 
+/// When a kept answer is the answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheMode {
+    /// Where the request says the same, but for spaces, the order of members, and members that only name the caller.
+    Exact,
+}
+
 /// The response cache of a config.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheSettings {
     /// `exact`.
-    pub mode: String,
+    pub mode: CacheMode,
     /// Seconds an answer is kept.
-    pub ttl_seconds: u64,
-    /// Whether sampled (temperature above 0) answers are kept too.
+    pub ttl_seconds: u32,
+    /// Whether answers are kept too that may differ from time to time: all but embeddings and those with a temperature of 0.
     #[serde(default)]
     pub include_sampled: bool,
 }

@@ -173,6 +173,14 @@ pub struct WorkerOptions {
     #[arg(long, env = "MODELUX_DRAIN_LIMIT_MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_limit_ms: Option<u64>,
+    /// Answers of the response cache kept in memory; 0 keeps none there
+    #[arg(long, env = "MODELUX_CACHE_BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_bytes: Option<u64>,
+    /// Largest answer that the response cache keeps
+    #[arg(long, env = "MODELUX_CACHE_ENTRY_BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_entry_bytes: Option<usize>,
     /// Between two heartbeats
     #[arg(long, env = "MODELUX_HEARTBEAT_INTERVAL_MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -276,6 +284,9 @@ impl WorkerOptions {
         set_ms(&mut limits.exchange_limit, self.exchange_limit_ms);
         set_ms(&mut limits.drain_limit, self.drain_limit_ms);
 
+        set(&mut config.cache.memory_bytes, self.cache_bytes);
+        set(&mut config.cache.entry_bytes, self.cache_entry_bytes);
+
         let link = &mut config.link;
         set_ms(&mut link.heartbeat_interval, self.heartbeat_interval_ms);
         set_ms(&mut link.feed_wait, self.feed_wait_ms);
@@ -295,10 +306,11 @@ impl WorkerOptions {
 }
 
 fn check_ranges(config: WorkerConfig) -> Result<WorkerConfig, ConfigError> {
-    let rules: [(bool, &'static str, &'static str); 7] = [
+    let rules: [(bool, &'static str, &'static str); 8] = [
         (config.limits.threads >= 1, "threads", "at least 1"),
         (config.limits.body_bytes >= 1024, "body_limit_bytes", "at least 1024"),
         (config.limits.stream_keep_alive >= Duration::from_millis(50), "stream_keep_alive_ms", "at least 50"),
+        ((1..=16 << 20).contains(&config.cache.entry_bytes), "cache_entry_bytes", "1 to 16777216"),
         (config.spool.segment_bytes >= 64 << 10, "spool_segment_bytes", "at least 65536"),
         (config.spool.limit_bytes / 4 >= config.spool.segment_bytes, "spool_limit_bytes", "at least four segments"),
         (config.spool.batch_events >= 1, "spool_batch_events", "at least 1"),

@@ -27,6 +27,7 @@ use hearing::Refused;
 pub(crate) use hearing::next_within;
 
 use super::{Context, Failure};
+use crate::cache::Recording;
 use crate::clock;
 use crate::enforce::{Admission, Gate};
 use crate::health::{OrgHealth, Standing};
@@ -49,6 +50,8 @@ pub(crate) struct Flight<'c, 'p> {
     pub current: Option<Current<'p>>,
     /// `provider/model` of the last attempt.
     pub last: Arc<str>,
+    /// Where the answer goes beside the caller, where it is to be kept.
+    pub recording: Option<Box<Recording>>,
     /// The caller has left: what is under way is heard out, and nothing is begun.
     pub left: &'c AtomicBool,
 }

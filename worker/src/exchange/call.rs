@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempts::{Answered, Flight};
 use super::{Arrival, Context, Failure, dry_run};
+use crate::cache::{self, Recording, Wish};
 use crate::clock;
 use crate::enforce::rate::Rate;
 use crate::guard::guard;
@@ -23,7 +24,7 @@ use crate::identity::{self, Caller};
 use crate::ingress::headers::{CallerHeaders, framing_in_query, key_in_query, presented_key};
 use crate::ingress::{ReadFailure, body, percent_decoded};
 use crate::metering::Booking;
-use crate::relay::{self, Attended};
+use crate::relay::{self, Again, Attended};
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Sent, refuse};
 use crate::upstream::Outgoing;
@@ -117,10 +118,7 @@ pub(crate) async fn serve(
         }
         Err((failure, trace)) => return exchange.refuse(session, booking, failure, trace).await,
     };
-    if asked.headers.dry_run {
-        return dry_run::answer_permit(exchange, session, &asked.facts, &permit, &trace).await;
-    }
-    exchange.fly(session, booking, &asked, &permit, trace).await
+    exchange.answer(session, booking, &asked, &permit, trace).await
 }
 
 impl<'c> Exchange<'c> {
@@ -196,15 +194,47 @@ impl<'c> Exchange<'c> {
         policy.engine.decide(&self.caller.subject, &asked.facts, &money, health.as_ref(), trace)
     }
 
-    async fn fly(&self, session: &mut ServerSession, booking: Booking<'c>, asked: &Asked<'_>, permit: &Permit, trace: Trace) -> Sent {
-        let health = match self.errand {
-            Errand::Answer => self.context.health.of_org(self.org_id()),
-            Errand::Count => self.context.health.of_nobody(),
-        };
-        if let Some(key) = &asked.headers.provider_key {
-            tracing::info!(request.id = %self.arrival.request_id, provider_key.fingerprint = %fingerprint(key), "the caller brought its own provider key");
+    /// What is permitted is answered: from the cache, or by a provider.
+    async fn answer(
+        &self,
+        session: &mut ServerSession,
+        mut booking: Booking<'c>,
+        asked: &Asked<'_>,
+        permit: &Permit,
+        mut trace: Trace,
+    ) -> Sent {
+        let terms = permit.cache().filter(|_| self.errand == Errand::Answer);
+        if asked.headers.dry_run {
+            if let Some(terms) = terms {
+                cache::foresee(&self.wish(asked, permit), terms, &mut trace);
+            }
+            return dry_run::answer_permit(*self, session, &asked.facts, permit, &trace).await;
         }
-        let outgoing = Outgoing {
+        let mut recording = None;
+        if let Some(terms) = terms {
+            // Boxed, because most requests have no use for its state.
+            let consulted = Box::pin(cache::consult(&self.wish(asked, permit), terms, &mut trace)).await;
+            booking.cached(consulted.outcome);
+            if let Some(kept) = consulted.kept {
+                let Asked { head, framing, facts, rate, .. } = asked;
+                let again = Again { exchange: *self, head, framing: *framing, facts, permit, rate: *rate, kept: &kept };
+                return Box::pin(relay::pass_kept(again, session, booking, trace)).await;
+            }
+            recording = consulted.recording;
+        }
+        self.fly(session, booking, asked, permit, (trace, recording)).await
+    }
+
+    fn wish<'w>(&self, asked: &'w Asked<'_>, permit: &'w Permit) -> Wish<'w>
+    where
+        'c: 'w,
+    {
+        let Asked { body, head, headers, facts, .. } = asked;
+        Wish { exchange: *self, body, head, headers, facts, permit, strict: self.strict() }
+    }
+
+    fn outgoing<'o>(&'o self, asked: &'o Asked<'_>) -> Outgoing<'o> {
+        Outgoing {
             body: asked.body,
             head: &asked.head,
             forwarded: &asked.headers.forwarded,
@@ -214,8 +244,34 @@ impl<'c> Exchange<'c> {
             strict: self.strict(),
             request_id: &self.arrival.request_id,
             created: u64::try_from(self.arrival.time.timestamp()).unwrap_or(0),
+        }
+    }
+
+    async fn fly(
+        &self,
+        session: &mut ServerSession,
+        booking: Booking<'c>,
+        asked: &Asked<'_>,
+        permit: &Permit,
+        (trace, recording): (Trace, Option<Box<Recording>>),
+    ) -> Sent {
+        let health = match self.errand {
+            Errand::Answer => self.context.health.of_org(self.org_id()),
+            Errand::Count => self.context.health.of_nobody(),
         };
+        if let Some(key) = &asked.headers.provider_key {
+            tracing::info!(request.id = %self.arrival.request_id, provider_key.fingerprint = %fingerprint(key), "the caller brought its own provider key");
+        }
+        let outgoing = self.outgoing(asked);
         let left = AtomicBool::new(false);
+        let standby = relay::Standby {
+            exchange: *self,
+            facts: &asked.facts,
+            permit,
+            rate: asked.rate,
+            framing: asked.framing,
+            cache: booking.cache_word(),
+        };
         // Handed from stage to stage: a box moves, a kilobyte would be copied each time.
         let mut flight = Box::new(Flight {
             context: self.context,
@@ -228,9 +284,9 @@ impl<'c> Exchange<'c> {
             trace,
             current: None,
             last: Arc::default(),
+            recording,
             left: &left,
         });
-        let standby = relay::Standby { exchange: *self, facts: &asked.facts, permit, rate: asked.rate, framing: asked.framing };
         let (Attended { answered, begun }, seat) = {
             let mut walk = pin!(flight.run(self.arrival.started));
             let mut attended = standby.attend(session, walk.as_mut()).await;

@@ -37,11 +37,40 @@ impl Forwarded {
         if own.is_empty() { Cow::Borrowed(&self.any) } else { Cow::Owned([&self.any[..], own].concat()) }
     }
 
+    /// All lines that may change an answer, whoever gives it.
+    pub(crate) fn that_matter(&self) -> [&[u8]; 2] {
+        [&self.openai, &self.anthropic]
+    }
+
     /// The words of the caller's `anthropic-beta`.
     pub(crate) fn betas(&self) -> impl Iterator<Item = &str> {
         let lines = self.anthropic.split(|byte| *byte == b'\n');
         let words = lines.filter_map(|line| std::str::from_utf8(line.strip_prefix(b"anthropic-beta: ")?).ok());
         words.flat_map(|words| words.split(',')).map(str::trim).filter(|word| !word.is_empty())
+    }
+}
+
+/// What a caller wants of the response cache, in the order of how much it forbids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CacheWish {
+    /// Nothing in particular.
+    #[default]
+    Usual,
+    /// `no-cache`: an answer of now, which may be kept.
+    Fresh,
+    /// `no-store`: an answer of now, which is not kept.
+    Unkept,
+}
+
+impl CacheWish {
+    /// Other words are about caches on the way, and mean nothing here.
+    fn read(value: &HeaderValue) -> Self {
+        let word = |word: &[u8]| match word.trim_ascii() {
+            word if word.eq_ignore_ascii_case(b"no-store") => Self::Unkept,
+            word if word.eq_ignore_ascii_case(b"no-cache") => Self::Fresh,
+            _ => Self::Usual,
+        };
+        value.as_bytes().split(|byte| *byte == b',').map(word).max().unwrap_or_default()
     }
 }
 
@@ -58,6 +87,8 @@ pub(crate) struct CallerHeaders {
     pub conversation_id: Option<Arc<str>>,
     /// `X-Modelux-Dry-Run: true`
     pub dry_run: bool,
+    /// `Cache-Control`
+    pub cache: CacheWish,
     /// `X-Modelux-Provider-Key`
     pub provider_key: Option<SecretString>,
     /// Product of the `User-Agent`.
@@ -85,6 +116,7 @@ impl CallerHeaders {
                 "x-client-request-id" => forward(&mut read.forwarded.any, "X-Client-Request-Id", value),
                 "tracestate" => forward(&mut read.forwarded.any, "tracestate", value),
                 "traceparent" => read.trace = TraceContext::read(value.as_bytes()),
+                "cache-control" => read.cache = read.cache.max(CacheWish::read(value)),
                 "x-modelux-user-id" => read.end_user = Some(text("X-Modelux-User-Id", value)?),
                 "x-modelux-trace-id" => read.trace_id = Some(text("X-Modelux-Trace-Id", value)?),
                 "x-modelux-conversation-id" => read.conversation_id = Some(text("X-Modelux-Conversation-Id", value)?),
@@ -222,6 +254,25 @@ mod tests {
         assert_eq!(lines(Dialect::AnthropicMessages), "User-Agent: OpenAI/Python 3.5\r\nanthropic-beta: y\r\n");
         assert_eq!(lines(Dialect::Gemini), "User-Agent: OpenAI/Python 3.5\r\n");
         assert_eq!(read.client.as_deref(), Some("OpenAI"));
+    }
+
+    #[test]
+    fn the_cache_is_passed_by_as_far_as_the_strictest_word_says() {
+        for (lines, wish) in [
+            (&["max-age=0"][..], CacheWish::Usual),
+            (&["no-cache"], CacheWish::Fresh),
+            (&["max-age=0, No-Cache"], CacheWish::Fresh),
+            (&["no-cache", "no-store"], CacheWish::Unkept),
+            (&["no-store,no-cache"], CacheWish::Unkept),
+            (&["no-storage"], CacheWish::Usual),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cache-control", *line)).collect();
+            let mut map = HeaderMap::new();
+            for (name, value) in lines {
+                map.append(name, HeaderValue::from_static(value));
+            }
+            assert_eq!(CallerHeaders::read(&map).expect("headers").cache, wish, "{map:?}");
+        }
     }
 
     #[test]

@@ -336,5 +336,6 @@ pub(crate) fn event(id: &str) -> UsageEvent {
         charges: Vec::new(),
         trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
         facts: None,
+        cache: None,
     }
 }

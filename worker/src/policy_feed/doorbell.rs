@@ -14,7 +14,7 @@ use redis::{AsyncCommands as _, RedisError};
 use tokio::sync::Mutex;
 
 use super::Policies;
-use super::redis::{Connection, Redis};
+use crate::redis::{Connection, Redis};
 
 const CALL_LIMIT: Duration = Duration::from_millis(250);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);

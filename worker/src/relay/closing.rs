@@ -7,20 +7,15 @@ use memchr::memmem;
 use policy::decision::Trace;
 use policy::money::NanoUsd;
 
-use crate::upstream::Outgoing;
-
 /// Whether there is anything to say. The other dialects have no place for an event of ours, or clients that take none.
 pub(super) fn wanted(head: &Head<'_>) -> bool {
     head.dialect == Dialect::OpenAiChat && (head.include_usage || head.extensions.trace)
 }
 
-/// The event.
-pub(super) fn event(outgoing: &Outgoing<'_>, cost: NanoUsd, trace: &Trace) -> Bytes {
-    let head = outgoing.head;
+/// The event, in the stream of the request that is named so.
+pub(super) fn event(head: &Head<'_>, (request_id, created): (&str, u64), cost: NanoUsd, trace: &Trace) -> Bytes {
     let mut event = format!(
-        "data: {{\"id\":\"chatcmpl-{}\",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":{},\"choices\":[],\"mlx:cost_usd\":\"{cost}\"",
-        outgoing.request_id,
-        outgoing.created,
+        "data: {{\"id\":\"chatcmpl-{request_id}\",\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":{},\"choices\":[],\"mlx:cost_usd\":\"{cost}\"",
         serde_json::Value::from(head.model.as_ref()),
     );
     if head.extensions.trace {

@@ -6,9 +6,11 @@ use llm::convert::{self, ConvertError};
 use llm::stream::{Elements, Framing};
 use pingora_core::protocols::http::ServerSession;
 
-use super::{closing, describe, json, say_again, send_said};
+use super::{closing, describe, json, keep, say_again, send_said};
+use crate::cache::Given;
 use crate::exchange::attempts::{Flight, Whole};
 use crate::respond::head::{Head, Sent};
+use crate::upstream::Outgoing;
 
 /// Passes on what was decided; everything is settled already.
 pub(crate) async fn pass_decided(
@@ -19,16 +21,18 @@ pub(crate) async fn pass_decided(
 ) -> Sent {
     let outgoing = flight.outgoing;
     let mut head = Head::new(whole.status, outgoing.request_id);
-    describe(&mut head, &flight, (&whole.passed, &whole.dropped), Some((whole.target, whole.clamped)));
+    describe(&mut head, &mut flight, given(&whole));
     if let Some((limit, remaining)) = rate {
         head.rate(limit, remaining);
     }
     flight.booking.served_by(whole.target);
     let mut said = said(&flight, &whole);
+    keep(&mut flight, said.as_ref(), &json());
     if outgoing.head.stream && closing::wanted(outgoing.head) {
-        let event = closing::event(outgoing, flight.booking.cost(), &flight.trace);
+        let event = closing::event(outgoing.head, outgoing.named(), flight.booking.cost(), &flight.trace);
         said = said.map(|said| closing::before_done(&said, &event));
     }
+    said = said.map(|said| framed(outgoing, said));
     let (content_type, with_trace) = match outgoing.head.stream {
         true if outgoing.framing == Framing::Array => (json(), false),
         true => (HeaderValue::from_static("text/event-stream"), false),
@@ -37,7 +41,21 @@ pub(crate) async fn pass_decided(
     send_said(flight, session, head, said, content_type, with_trace).await
 }
 
-/// What the caller gets; `None` where the answer can't be said in the caller's dialect.
+/// What is told beside such an answer.
+pub(super) fn given<'w>(whole: &'w Whole<'_>) -> Given<'w> {
+    let Whole { status, passed, dropped, target, clamped, .. } = whole;
+    Given { status: *status, passed, dropped, served: Some((target, *clamped)) }
+}
+
+/// A whole stream as the caller wants its events.
+pub(super) fn framed(outgoing: &Outgoing<'_>, said: Bytes) -> Bytes {
+    match (outgoing.head.stream, outgoing.framing) {
+        (true, Framing::Array) => Bytes::from(Elements::of(&said)),
+        (true, Framing::Events) | (false, _) => said,
+    }
+}
+
+/// What the caller gets, a stream as its events; `None` where the answer can't be said in the caller's dialect.
 pub(super) fn said(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Option<Bytes> {
     if whole.text.is_none() && !flight.outgoing.head.stream {
         return say_again(flight, whole.back, whole.body.clone());
@@ -59,8 +77,5 @@ fn write(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Result<Bytes, ConvertErr
         true => convert::replay(&answer, caller, &stamp, outgoing.head.include_usage),
         false => convert::write(&answer, caller, &stamp),
     };
-    match (outgoing.head.stream, outgoing.framing) {
-        (true, Framing::Array) => Ok(Bytes::from(Elements::of(&written?))),
-        _ => written.map(Bytes::from),
-    }
+    written.map(Bytes::from)
 }

@@ -17,7 +17,8 @@ use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Permit, TraceStep};
 use policy::facts::RequestFacts;
 
-use super::{budget, caller_gone, closing, decided, json, refusal_words, settle_whole, stream, write};
+use super::{budget, caller_gone, closing, decided, json, keep, record, refusal_words, settle_whole, stream, write};
+use crate::cache::Given;
 use crate::clock;
 use crate::exchange::attempts::{Answer, Answered, First, Flight, Whole};
 use crate::exchange::call::Exchange;
@@ -34,6 +35,8 @@ pub(crate) struct Standby<'e> {
     pub rate: Option<(u32, u64)>,
     /// How the events stand in the caller's stream.
     pub framing: Framing,
+    /// What the head says of the response cache.
+    pub cache: &'static str,
 }
 
 /// What came of a walk.
@@ -83,7 +86,7 @@ impl Standby<'_> {
     async fn begin(&self, session: &mut ServerSession) -> Sent {
         let Exchange { context, caller, arrival, .. } = self.exchange;
         let mut head = Head::new(200, &arrival.request_id);
-        head.bypassed_cache();
+        head.cache(self.cache);
         if let Some((limit, remaining)) = self.rate {
             head.rate(limit, remaining);
         }
@@ -113,15 +116,21 @@ pub(crate) async fn pass_begun<'p>(
     answered: Result<Answered<'p>, Failure>,
 ) -> Sent {
     match answered {
-        Ok(Answered::Passing(Answer { reply, first: First::Piece(piece) })) => stream::pass(flight, session, None, reply, piece).await,
+        Ok(Answered::Passing(Answer { reply, first: First::Piece(piece) })) => {
+            let served = flight.current.as_ref().map(|current| (current.admission.target(), current.admission.clamped_to()));
+            let Reply { status, passed, dropped, .. } = &reply;
+            record(&mut flight, Given { status: *status, passed, dropped, served });
+            stream::pass(flight, session, None, reply, piece).await
+        }
         Ok(Answered::Passing(Answer { reply, first: First::Whole(body) })) => {
-            let Some(target) = flight.current.as_ref().map(|current| current.admission.target()) else {
+            let served = flight.current.as_ref().map(|current| (current.admission.target(), current.admission.clamped_to()));
+            let Some((target, clamped)) = served else {
                 return fail(flight, session, Failure::Bug).await;
             };
             settle_whole(&mut flight, "ok", &reply, &body);
             let Reply { status, spoken, back, dropped, passed, body: connection, .. } = reply;
             connection.finish().await;
-            replay(flight, session, Whole { target, status, spoken, back, passed, dropped, clamped: None, body, text: None }).await
+            replay(flight, session, Whole { target, status, spoken, back, passed, dropped, clamped, body, text: None }).await
         }
         Ok(Answered::Decided(whole)) => replay(flight, session, *whole).await,
         Err(failure) => fail(flight, session, failure).await,
@@ -130,14 +139,18 @@ pub(crate) async fn pass_begun<'p>(
 
 /// A whole answer as the rest of the stream.
 async fn replay(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, whole: Whole<'_>) -> Sent {
+    record(&mut flight, decided::given(&whole));
     flight.booking.served_by(whole.target);
     let Some(mut said) = decided::said(&flight, &whole) else {
         let target = std::sync::Arc::clone(&flight.last);
         return fail(flight, session, Failure::Unreadable { target }).await;
     };
-    if closing::wanted(flight.outgoing.head) {
-        said = closing::before_done(&said, &closing::event(flight.outgoing, flight.booking.cost(), &flight.trace));
+    keep(&mut flight, Some(&said), &json());
+    let outgoing = flight.outgoing;
+    if closing::wanted(outgoing.head) {
+        said = closing::before_done(&said, &closing::event(outgoing.head, outgoing.named(), flight.booking.cost(), &flight.trace));
     }
+    said = decided::framed(outgoing, said);
     flight.booking.first_byte();
     end(flight, session, said, None).await
 }

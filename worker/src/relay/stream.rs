@@ -63,6 +63,8 @@ struct Passage<'s, 'f, 'c, 'p> {
     wrote: Instant,
     /// The answer was heard to its end for a caller who has left.
     drained: bool,
+    /// The provider has said all, in good order and to its terminator.
+    whole: bool,
 }
 
 /// Passes a stream on. Without a head where the caller has one already.
@@ -98,6 +100,7 @@ pub(super) async fn pass(
         between_events: true,
         wrote: clock::instant(),
         drained: false,
+        whole: false,
     };
     let ending = match sent {
         Ok(_) => passage.run(&mut body, first).await,
@@ -113,6 +116,7 @@ pub(super) async fn pass(
     let drained = passage.drained;
     let failed = passage.finish(ending, status).await;
     passage.close_array(ending).await;
+    passage.keep();
     match ending {
         Ending::Complete => body.finish().await,
         Ending::Gone if drained => body.finish().await,
@@ -234,6 +238,7 @@ impl Passage<'_, '_, '_, '_> {
             _ => join(&self.forward),
         };
         self.forward.clear();
+        self.record(&bytes);
         if let Some(ours) = ours {
             bytes = before_done(&bytes, &ours);
         }
@@ -255,7 +260,8 @@ impl Passage<'_, '_, '_, '_> {
             return None;
         }
         self.settle(Ending::Complete, 200);
-        Some(closing::event(self.flight.outgoing, self.flight.booking.cost(), &self.flight.trace))
+        let Flight { outgoing, booking, trace, .. } = &*self.flight;
+        Some(closing::event(outgoing.head, outgoing.named(), booking.cost(), trace))
     }
 
     /// Ends the metering and the attempt; once.
@@ -309,6 +315,7 @@ impl Passage<'_, '_, '_, '_> {
 
     /// The provider has said all: the terminator, or what stood behind the last whole event.
     async fn complete(&mut self, outcome: &StreamOutcome) -> bool {
+        self.whole = outcome.done && !outcome.failed;
         let Some(converter) = &mut self.converter else {
             if !outcome.held.is_empty() {
                 self.write_last(outcome.held.clone()).await;
@@ -318,12 +325,30 @@ impl Passage<'_, '_, '_, '_> {
         let mut said = Vec::new();
         converter.finish(&mut said);
         let failed = converter.failed();
+        self.whole &= !failed;
         self.write_last(Bytes::from(said)).await;
         failed || outcome.failed
     }
 
+    /// Takes down what the caller gets, where it may be kept.
+    fn record(&mut self, bytes: &[u8]) {
+        if let Some(recording) = &mut self.flight.recording {
+            recording.push(bytes);
+        }
+    }
+
+    /// Keeps what was taken down, where it is all of an answer.
+    fn keep(&mut self) {
+        if self.whole
+            && let Some(recording) = self.flight.recording.take()
+        {
+            recording.keep_stream(&self.flight.context.cache, self.flight.booking.spent());
+        }
+    }
+
     /// A write whose failure changes nothing any more.
     async fn write_last(&mut self, mut bytes: Bytes) {
+        self.record(&bytes);
         if let Some(elements) = &mut self.elements {
             bytes = Bytes::from(elements.push(&bytes));
         }

@@ -67,12 +67,11 @@ impl Head {
     pub(crate) fn served_by(&mut self, provider: &str, model: &str) {
         self.text(PROVIDER, provider);
         self.text(MODEL, model);
-        self.bypassed_cache();
     }
 
-    /// The answer is nobody's that was kept.
-    pub(crate) fn bypassed_cache(&mut self) {
-        self.fixed(CACHE, "BYPASS");
+    /// What the response cache had: `HIT`, `MISS` or `BYPASS`.
+    pub(crate) fn cache(&mut self, word: &'static str) {
+        self.fixed(CACHE, word);
     }
 
     /// What of the request the provider could not be told.

@@ -80,18 +80,20 @@ impl Finished {
             KeyValue::new("modelux.request_id", event.request_id.to_string()),
             KeyValue::new("modelux.org", event.org_id.to_string()),
             KeyValue::new("modelux.project", event.project.name.to_string()),
-            KeyValue::new("modelux.decision", if event.attempts.is_empty() { "deny" } else { "permit" }),
+            KeyValue::new("modelux.decision", if event.attempts.is_empty() && !event.is_hit() { "deny" } else { "permit" }),
             KeyValue::new("modelux.cost_usd", event.cost.to_string()),
             KeyValue::new("gen_ai.operation.name", "chat"),
         ];
         if !event.requested_model.is_empty() {
             attributes.push(KeyValue::new("gen_ai.request.model", event.requested_model.to_string()));
         }
-        if let (Some(model), Some(last)) = (&event.model, traced.attempts.last()) {
-            attributes.push(KeyValue::new("modelux.model", model.to_string()));
-            attributes.push(KeyValue::new("gen_ai.provider.name", last.vendor.clone()));
+        attributes.extend(event.cache.map(|outcome| KeyValue::new("modelux.cache", outcome.as_str())));
+        attributes.extend(event.model.as_ref().map(|model| KeyValue::new("modelux.model", model.to_string())));
+        attributes.extend(traced.attempts.last().map(|last| KeyValue::new("gen_ai.provider.name", last.vendor.clone())));
+        // What a kept answer consumed was told when it was made.
+        if !event.is_hit() {
+            usage(&event.tokens, &mut attributes);
         }
-        usage(&event.tokens, &mut attributes);
         if let Some(code) = &event.error_code {
             attributes.push(KeyValue::new("error.type", code.to_string()));
         }
@@ -266,6 +268,7 @@ mod tests {
             charges: Vec::new(),
             trace: TraceRecord::default(),
             facts: None,
+            cache: None,
         };
         let traced = |span, after| TracedAttempt {
             span,

@@ -151,6 +151,11 @@ impl<'r> Outgoing<'r> {
         Stamp { id, created: self.created, model: &self.head.model }
     }
 
+    /// Id and time of the request.
+    pub(crate) fn named(&self) -> (&'r str, u64) {
+        (self.request_id, self.created)
+    }
+
     fn call(&self) -> Call {
         match (self.head.embeds, self.head.stream) {
             (true, _) if self.head.layout.is_batch() => Call::Embeddings,

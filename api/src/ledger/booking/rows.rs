@@ -1,9 +1,10 @@
 //! Events → values of rows, in the order of the columns.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use policy::event::{EventKind, UsageEvent, UsageSource};
+use policy::event::{CacheOutcome, EventKind, UsageEvent};
 use policy::id::{IdKind, new_id};
 use policy::money::NanoUsd;
+use policy::price::TokenBuckets;
 use sea_orm::Value;
 use serde::Serialize;
 
@@ -37,7 +38,8 @@ pub(super) static LEDGER: Insert = Insert {
 };
 
 pub(super) fn ledger_values(event: &UsageEvent) -> [Value; 20] {
-    let folded = event.tokens.folded();
+    // What a kept answer consumed was booked when it was made.
+    let folded = if event.is_hit() { TokenBuckets::default() } else { event.tokens.folded() };
     [
         new_id(IdKind::LedgerEntry).into(),
         text(&event.org_id),
@@ -103,12 +105,13 @@ pub(super) static LOG: Insert = Insert {
         ("worker_id", Kind::Text),
         ("bundle_revision", Kind::Int),
         ("ab_variant", Kind::Text),
+        ("cache", Kind::Text),
         ("facts", Kind::Json),
     ],
     conflict: "ON CONFLICT (id) DO NOTHING",
 };
 
-pub(super) fn log_values(event: &UsageEvent) -> [Value; 35] {
+pub(super) fn log_values(event: &UsageEvent) -> [Value; 36] {
     let folded = event.tokens.folded();
     [
         text(&event.request_id),
@@ -128,7 +131,7 @@ pub(super) fn log_values(event: &UsageEvent) -> [Value; 35] {
         optional(event.end_user.as_deref()),
         json(&event.tags),
         event.cost.nanos().into(),
-        text(source_word(event.usage_source)),
+        text(event.usage_word()),
         tokens(event.latency_us),
         event.first_byte_us.map(whole).into(),
         tokens(folded.input),
@@ -145,6 +148,7 @@ pub(super) fn log_values(event: &UsageEvent) -> [Value; 35] {
         text(&event.worker_id),
         i64::try_from(event.bundle_revision).unwrap_or(i64::MAX).into(),
         optional(event.ab_variant.as_deref()),
+        optional(event.cache.map(CacheOutcome::as_str)),
         event.facts.as_ref().map_or(Value::String(None), json),
     ]
 }
@@ -229,13 +233,4 @@ fn json(value: &impl Serialize) -> Value {
 /// A backslash that is itself escaped (`\\\\u0000` in the text) would be hit too; the result is still JSON, with a mark in it.
 fn without_nul(json: &str) -> String {
     json.replace("\\u0000", "\\ufffd")
-}
-
-const fn source_word(source: UsageSource) -> &'static str {
-    match source {
-        UsageSource::Provider => "provider",
-        UsageSource::PartialEstimate => "partial_estimate",
-        UsageSource::Reservation => "reservation",
-        UsageSource::None => "none",
-    }
 }

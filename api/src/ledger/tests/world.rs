@@ -168,6 +168,7 @@ pub(super) fn event(id: &str, cost: NanoUsd, charges: Vec<Charge>) -> UsageEvent
         charges,
         trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
         facts: None,
+        cache: None,
     }
 }
 

@@ -88,7 +88,7 @@ impl From<&RoutingDocument> for Flat {
             first_byte_timeout_ms,
             idle_timeout_ms,
             on_disconnect,
-            cache: cache.clone(),
+            cache: *cache,
             embedding_dimensions: *embedding_dimensions,
             ..Self::default()
         };
@@ -146,7 +146,7 @@ impl Flat {
         if let Some(stranger) = self.stranger(own) {
             return Err(format!("`{stranger}` does not belong to strategy `{name}`, which takes {}", own.join(", ")));
         }
-        let (cache, embedding_dimensions) = (self.cache.clone(), self.embedding_dimensions);
+        let (cache, embedding_dimensions) = (self.cache, self.embedding_dimensions);
         let Self { first_byte_timeout_ms, idle_timeout_ms, on_disconnect, .. } = self;
         let patience = Patience { first_byte_timeout_ms, idle_timeout_ms, on_disconnect };
         Ok(RoutingDocument { strategy: self.into_strategy(name)?, patience, cache, embedding_dimensions })
@@ -227,6 +227,7 @@ mod tests {
             json!({"strategy": "single", "model": "openai/gpt-4o"}),
             json!({"strategy": "fallback", "attempts": [{"model": "@a", "timeout_ms": 5}], "retry_on": ["429", "5xx"], "total_budget_ms": 9}),
             json!({"strategy": "single", "model": "x/y", "first_byte_timeout_ms": 9, "idle_timeout_ms": 5, "on_disconnect": "drain"}),
+            json!({"strategy": "single", "model": "x/y", "cache": {"mode": "exact", "ttl_seconds": 300, "include_sampled": false}}),
             json!({"strategy": "cost_optimized", "quality_tier": "standard"}),
             json!({"strategy": "cost_optimized", "quality_tier": "premium", "allowed_models": ["openai/*"]}),
             json!({"strategy": "latency_optimized", "models": ["openai/gpt-4o", "gpt-5"]}),
@@ -251,6 +252,11 @@ mod tests {
                 json!({"strategy": "nope"}),
                 "unknown strategy `nope`; known are single, fallback, cost_optimized, latency_optimized, ensemble, cascade, ab_test",
             ),
+            (
+                json!({"strategy": "single", "model": "x/y", "cache": {"mode": "semantic", "ttl_seconds": 5}}),
+                "unknown variant `semantic`, expected `exact`",
+            ),
+            (json!({"strategy": "single", "model": "x/y", "cache": {"mode": "exact"}}), "missing field `ttl_seconds`"),
             (json!({"strategy": "cost_optimized"}), "strategy `cost_optimized` needs `quality_tier`"),
             (json!({"strategy": "cost_optimized", "quality_tier": "best"}), "unknown variant `best`, expected one of `economy`"),
             (

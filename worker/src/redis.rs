@@ -13,7 +13,7 @@ use redis::{Client, Cmd, ConnectionAddr, IntoConnectionInfo as _, Pipeline, Redi
 use tokio::sync::Mutex;
 
 /// A way to Redis.
-pub(super) enum Redis {
+pub(crate) enum Redis {
     Server(Box<Client>),
     Sentinel(Box<Mutex<SentinelClient>>),
     Cluster { all: Box<ClusterClient>, nodes: Vec<Client> },
@@ -21,7 +21,7 @@ pub(super) enum Redis {
 
 impl Redis {
     /// Connects to nothing yet.
-    pub(super) fn new(address: &RedisAddress) -> RedisResult<Self> {
+    pub(crate) fn new(address: &RedisAddress) -> RedisResult<Self> {
         match address {
             RedisAddress::Server(url) => Ok(Self::Server(Box::new(Client::open(url.as_str())?))),
             RedisAddress::Sentinel { sentinels, service, like } => {
@@ -43,7 +43,7 @@ impl Redis {
     }
 
     /// For asking.
-    pub(super) async fn connect(&self) -> RedisResult<Connection> {
+    pub(crate) async fn connect(&self) -> RedisResult<Connection> {
         Ok(match self {
             Self::Server(client) => Connection::Server(client.get_multiplexed_async_connection().await?),
             Self::Sentinel(client) => Connection::Server(client.lock().await.get_async_connection().await?),
@@ -52,7 +52,7 @@ impl Redis {
     }
 
     /// For listening.
-    pub(super) async fn listen(&self) -> RedisResult<PubSub> {
+    pub(crate) async fn listen(&self) -> RedisResult<PubSub> {
         match self {
             Self::Server(client) => client.get_async_pubsub().await,
             Self::Sentinel(client) => {
@@ -69,8 +69,9 @@ async fn first_to_answer(nodes: &[Client]) -> RedisResult<PubSub> {
     Ok(futures::future::select_ok(asked).await?.0)
 }
 
-/// To one server, or to all of a cluster.
-pub(super) enum Connection {
+/// To one server, or to all of a cluster. A clone is the same connection, over which several can ask at once.
+#[derive(Clone)]
+pub(crate) enum Connection {
     Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
