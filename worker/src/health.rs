@@ -93,6 +93,11 @@ impl OrgHealth {
         self.targets.pin().get(target).map_or(Standing::Closed, |health| health.breaker.enter(self.now_ms()))
     }
 
+    /// How the breaker of `target` stands, for whoever would ask it only where nothing is wrong with it.
+    pub(crate) fn standing(&self, target: &str) -> Standing {
+        self.targets.pin().get(target).map_or(Standing::Closed, |health| health.breaker.standing(self.now_ms()))
+    }
+
     /// `target` answered; its head came after `took`.
     pub(crate) fn succeeded(&self, target: &str, took: Duration) {
         self.of(target, |health| {

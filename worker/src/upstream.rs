@@ -23,7 +23,7 @@ pub(crate) mod token;
 pub(crate) mod vendor;
 pub(crate) mod vertex;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use policy::source::RetryOn;
 
@@ -115,13 +115,12 @@ impl SendError {
     }
 }
 
-/// Sends one admitted request and waits for the response head. `sent` becomes true before anything is sent, and while a connection is made.
+/// Sends one admitted request and waits for the response head.
 pub(crate) async fn send(
     connections: &Connections,
     policy: &OrgPolicy,
     way: &Way<'_, '_>,
     outgoing: &Outgoing<'_>,
-    sent: &AtomicBool,
 ) -> Result<Reply, SendError> {
     let target = way.admission.target();
     let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
@@ -129,7 +128,10 @@ pub(crate) async fn send(
         Some(Reach::Network(line)) if outgoing.counts && !line.vendor.counts() => return Ok(counted::answer(way.admission, outgoing).await),
         Some(Reach::Simulated) if outgoing.counts => return Ok(counted::answer(way.admission, outgoing).await),
         Some(Reach::Network(line)) => line,
-        Some(Reach::Simulated) => return Ok(simulated::answer(way.admission, outgoing).await),
+        Some(Reach::Simulated) => {
+            way.sent.store(true, Ordering::Relaxed);
+            return Ok(simulated::answer(way.admission, outgoing).await);
+        }
         Some(Reach::Unusable(problem)) => return Err(unusable(problem)),
         None => return Err(unusable("it is not in the bundle")),
     };
@@ -143,7 +145,7 @@ pub(crate) async fn send(
     };
     let request = outgoing.to_wire(&prepared, line, way, token.as_deref()).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
-    sent.store(true, Ordering::Relaxed);
+    way.sent.store(true, Ordering::Relaxed);
     let reply = connections.exchange(&addresses, &request).await?;
     let reply = Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply };
     Ok(if line.vendor == Vendor::Bedrock { bedrock::heard(reply) } else { reply })

@@ -26,6 +26,7 @@ pub struct Metrics {
     mismatches: IntCounter,
     unpriced: IntCounter,
     panics: IntCounter,
+    hedges: IntCounterVec,
     guardrails: IntCounterVec,
     findings: IntCounterVec,
     connections: IntCounterVec,
@@ -61,6 +62,12 @@ impl Metrics {
             mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
             unpriced: add(&registry, IntCounter::new("modelux_unpriced_total", "Calls booked at nothing because no price is known.")?)?,
             panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
+            hedges: counters(
+                &registry,
+                "modelux_hedges_total",
+                "Attempts that were slow, by what became of the one beside them.",
+                &["outcome"],
+            )?,
             guardrails: counters(
                 &registry,
                 "modelux_guardrails_total",
@@ -121,6 +128,10 @@ impl Metrics {
 
     pub(crate) fn attempted(&self, provider: &str, outcome: &str) {
         self.attempts.with_label_values(&[provider, outcome]).inc();
+    }
+
+    pub(crate) fn hedged(&self, outcome: &str) {
+        self.hedges.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn connected(&self, reused: bool) {
