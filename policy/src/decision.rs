@@ -460,7 +460,7 @@ pub enum TraceStep {
         /// `provider/model`
         #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
-        /// By what: `allowed_models`, `guardrail`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
+        /// By what: `allowed_models`, `guardrail`, `allowlist`, `vendor`, `price`, `bound`, `breaker`, `health_check`.
         #[n(1)]
         by: Cow<'static, str>,
     },

@@ -11,6 +11,7 @@ mod ensembles;
 mod fallback;
 mod guardrails;
 mod headers;
+mod health;
 mod hedging;
 mod keep_alive;
 mod pass_through;

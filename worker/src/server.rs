@@ -29,6 +29,7 @@ use crate::clock;
 use crate::config::WorkerConfig;
 use crate::exchange::{Context, Parts};
 use crate::gateway::Gateway;
+use crate::health::Checker;
 use crate::link::{AttachError, Attached, attach};
 use crate::policy_feed::Freshness;
 use crate::telemetry::{Exporting, Metrics, Otlp, OtlpError};
@@ -116,6 +117,7 @@ pub fn run_on(
     let context = Arc::new(context);
     let exported = start_exporting(exporting, &context)?;
     tasks.spawn_on(Keeper::new(Arc::clone(&context), tasks.clone()).run(detach.clone()), control.handle());
+    tasks.spawn_on(Checker::new(Arc::clone(&context), tasks.clone()).run(detach.clone()), control.handle());
     let listening = CancellationToken::new();
     start_pingora(&config, &context, bound, listening.clone())?;
     let sweeping = (Arc::clone(&context), detach.child_token());
@@ -158,6 +160,7 @@ fn context(config: &WorkerConfig, attached: &Attached) -> Result<(Context, Optio
         spool: Arc::clone(&attached.spool),
         enrolment: Arc::clone(&attached.enrolment),
         in_flight: Arc::clone(&attached.in_flight),
+        health: Arc::clone(&attached.health),
         metrics,
         limits: config.limits.clone(),
         otlp,

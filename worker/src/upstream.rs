@@ -1,4 +1,5 @@
-//! Towards providers: address, connection, request, response. Everything that sends takes an [`Admission`](crate::enforce::Admission).
+//! Towards providers: address, connection, request, response. Everything that asks a model takes an [`Admission`](crate::enforce::Admission);
+//! what does not (`token`, `check`) can't reach one.
 //!
 //! Promises: no address is connected to that `address` forbids; TLS is always verified; a connection from the pool that proves stale is
 //! replaced once, silently; head and body leave in one write.
@@ -9,6 +10,7 @@ pub(crate) mod access;
 pub(crate) mod address;
 pub(crate) mod azure;
 pub(crate) mod bedrock;
+pub(crate) mod check;
 pub(crate) mod connections;
 mod counted;
 pub(crate) mod destination;

@@ -127,7 +127,10 @@ impl<'p> Flight<'_, 'p> {
         while let Some(mut leaf) = next {
             leaf.deadline = leaf.deadline.into_iter().chain(limit).min();
             if self.health.enter(&leaf.target.label) == Standing::Open && heed_breakers {
-                self.trace.push(TraceStep::TargetRefused { target: Arc::clone(&leaf.target.label), by: "breaker".into() });
+                self.trace.push(TraceStep::TargetRefused {
+                    target: Arc::clone(&leaf.target.label),
+                    by: self.health.rests_by(&leaf.target.label).into(),
+                });
                 passed = true;
                 next = walk.after(FailureClass::NotAdmitted, clock::instant());
                 continue;

@@ -32,6 +32,7 @@ pub struct Metrics {
     connections: IntCounterVec,
     breakers: IntGaugeVec,
     openings: IntGaugeVec,
+    checks: IntCounterVec,
     revision: IntGaugeVec,
     spool: IntGaugeVec,
     leaks: IntGauge,
@@ -83,6 +84,12 @@ impl Metrics {
                 &["org", "target"],
             )?,
             openings: gauges(&registry, "modelux_breaker_openings", "How often a target's breaker has opened.", &["org", "target"])?,
+            checks: counters(
+                &registry,
+                "modelux_health_checks_total",
+                "Checks of providers, by outcome.",
+                &["org", "provider", "outcome"],
+            )?,
             revision: add(&registry, IntGaugeVec::new(Opts::new("modelux_bundle_revision", "Applied revision."), &["org"])?)?,
             spool: add(&registry, IntGaugeVec::new(Opts::new("modelux_spool", "The journal of usage events, by figure."), &["figure"])?)?,
             leaks: add(&registry, IntGauge::new("modelux_reservation_leaks", "Reservations that were dropped without an end; a defect.")?)?,
@@ -128,6 +135,10 @@ impl Metrics {
 
     pub(crate) fn attempted(&self, provider: &str, outcome: &str) {
         self.attempts.with_label_values(&[provider, outcome]).inc();
+    }
+
+    pub(crate) fn checked(&self, org: &str, provider: &str, outcome: &str) {
+        self.checks.with_label_values(&[org, provider, outcome]).inc();
     }
 
     pub(crate) fn hedged(&self, outcome: &str) {

@@ -137,11 +137,13 @@ impl<'a, 'c, 'p> Council<'a, 'c, 'p> {
         if self.beside.is_left() {
             return Err(Failed::new(Failure::Gone, FailureClass::Final));
         }
-        let name = Arc::clone(&target.label);
         let health = self.beside.health();
-        if health.enter(&name) == Standing::Open && self.heed_breakers {
+        if health.enter(&target.label) == Standing::Open && self.heed_breakers {
             self.passed_over.store(true, Ordering::Relaxed);
-            self.beside.lock().trace.push(TraceStep::TargetRefused { target: name, by: "breaker".into() });
+            self.beside
+                .lock()
+                .trace
+                .push(TraceStep::TargetRefused { target: Arc::clone(&target.label), by: health.rests_by(&target.label).into() });
             return Err(Failed::new(Failure::Deadline, FailureClass::NotAdmitted));
         }
         let terms = Terms { bounds, clamps: true, begun: &self.sent };
