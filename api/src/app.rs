@@ -20,6 +20,7 @@ pub(crate) mod organization;
 mod price_change;
 pub(crate) mod project;
 pub(crate) mod provider;
+pub(crate) mod provider_health;
 pub(crate) mod proxy_key;
 mod read;
 pub(crate) mod replay;

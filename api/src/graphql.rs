@@ -19,6 +19,7 @@ mod model;
 mod organization;
 mod project;
 mod provider;
+mod provider_health;
 mod proxy_key;
 mod replay;
 mod request_log;
@@ -54,6 +55,7 @@ pub(crate) struct QueryRoot(
     member::MemberQuery,
     project::ProjectQuery,
     provider::ProviderQuery,
+    provider_health::ProviderHealthQuery,
     model::ModelQuery,
     routing_config::RoutingConfigQuery,
     budget::BudgetQuery,

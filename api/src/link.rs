@@ -11,6 +11,7 @@ mod enrol;
 mod failure;
 mod feed;
 mod handlers;
+mod health;
 mod token;
 
 pub use token::create_worker_token;

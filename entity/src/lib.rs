@@ -32,6 +32,7 @@ mod tables;
 pub mod usage_ledger;
 pub mod user;
 pub mod worker;
+pub mod worker_health;
 pub mod worker_revision;
 pub mod worker_token;
 

@@ -84,6 +84,7 @@ pub const TABLES: &[Table] = &[
     Table::owned::<crate::usage_ledger::Entity>(),
     Table::shared::<crate::user::Entity>(),
     Table::shared::<crate::worker::Entity>(),
+    Table::owned::<crate::worker_health::Entity>(),
     Table::owned::<crate::worker_revision::Entity>(),
     Table::shared::<crate::worker_token::Entity>(),
 ];

@@ -29,6 +29,7 @@ mod m20261125_000012_add_further_prices;
 mod m20261125_000013_add_webhook_secrets;
 mod m20261125_000014_add_logged_facts;
 mod m20261130_000015_add_cache_outcome;
+mod m20261130_000016_create_worker_health;
 
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000013_add_webhook_secrets::Migration),
             Box::new(m20261125_000014_add_logged_facts::Migration),
             Box::new(m20261130_000015_add_cache_outcome::Migration),
+            Box::new(m20261130_000016_create_worker_health::Migration),
         ]
     }
 }

@@ -8,6 +8,7 @@ mod budgets;
 mod cascade;
 mod ensemble;
 mod guardrails;
+mod health_check;
 mod models;
 mod names;
 mod projects;

@@ -496,7 +496,7 @@ pub enum TraceStep {
         /// `provider/model`
         #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
-        /// By what: `allowed_models`, `guardrail`, `allowlist`, `vendor`, `price`, `bound`, `breaker`.
+        /// By what: `allowed_models`, `guardrail`, `allowlist`, `vendor`, `price`, `bound`, `breaker`, `health_check`.
         #[n(1)]
         by: Cow<'static, str>,
     },
@@ -542,12 +542,29 @@ pub enum TraceStep {
         /// `provider/model`
         #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
-        /// `ok`, `connect`, `timeout`, `429`, `5xx`, `cut`, `refused`.
+        /// `ok`, `connect`, `timeout`, `429`, `5xx`, `cut`, `refused`, `cancelled`, `drained`.
         #[n(1)]
         outcome: Cow<'static, str>,
         /// Milliseconds it took.
         #[n(2)]
         ms: u64,
+    },
+    /// An attempt was slow, and another one was to be made beside it.
+    #[n(19)]
+    Hedged {
+        /// `provider/model` that was slow.
+        #[cbor(n(0), with = "crate::cbor::text")]
+        target: Arc<str>,
+        /// `provider/model` to be asked as well; the same one where there is no other.
+        #[cbor(n(1), with = "crate::cbor::text")]
+        second: Arc<str>,
+        /// Milliseconds that the first one had.
+        #[n(2)]
+        after_ms: u32,
+        /// `first` or `second`: whose answer it is. `neither`: both failed. `open`: the caller left before. Where the second was not
+        /// asked: `not_held`, as there is no money for both, or `breaker`, as it rests.
+        #[n(3)]
+        outcome: Cow<'static, str>,
     },
     /// The answers of an ensemble became one.
     #[n(13)]

@@ -177,6 +177,66 @@ pub struct Heartbeat {
     pub recovered: bool,
     /// Every account the worker uses.
     pub accounts: Vec<AccountReport>,
+    /// How providers stand with the worker, by organization id: all that there is to say, or absent where that was said a moment ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<BTreeMap<String, HealthReport>>,
+}
+
+/// How the targets of one organization stand with a worker: those that were asked lately or rest, and the providers it checks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// Models that were asked.
+    #[serde(default)]
+    pub targets: Vec<TargetReport>,
+    /// Providers that are checked.
+    #[serde(default)]
+    pub providers: Vec<ProviderReport>,
+}
+
+/// How a circuit breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Requests go through.
+    Closed,
+    /// One may go through and find out.
+    HalfOpen,
+    /// Requests take another target.
+    Open,
+}
+
+/// One model at one provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetReport {
+    /// `provider/model`
+    pub target: String,
+    /// Its breaker.
+    pub state: BreakerState,
+    /// Good answers of the last five minutes.
+    pub successes: u64,
+    /// Failures of the last five minutes.
+    pub failures: u64,
+    /// Median microseconds to the response head of the last successes; absent where there was none.
+    pub p50_us: Option<u64>,
+    /// How long ago its breaker opened, in milliseconds; absent while it is closed.
+    pub opened_ms_ago: Option<u64>,
+    /// How long ago something was heard of it last, in milliseconds.
+    pub seen_ms_ago: u64,
+}
+
+/// One provider that the worker checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderReport {
+    /// Its name.
+    pub provider: String,
+    /// The breaker of all its models.
+    pub state: BreakerState,
+    /// How long ago that opened, in milliseconds; absent while it is closed.
+    pub opened_ms_ago: Option<u64>,
+    /// What came of the last check: `ok`, `connect`, `timeout`, `status`, `credential`, `token`.
+    pub outcome: String,
+    /// How long ago that was, in milliseconds.
+    pub checked_ms_ago: u64,
 }
 
 /// One account as the worker sees it.

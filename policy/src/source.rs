@@ -8,6 +8,7 @@
 
 mod budget;
 mod guardrails;
+mod health_check;
 mod manifest;
 mod organization;
 mod prices;
@@ -17,6 +18,7 @@ pub use budget::{AtCap, Budget, BudgetMode, Fraction, PeriodKind, Scope};
 pub use guardrails::{
     DetectionAction, DetectionGuardrail, FailMode, GuardrailMode, Guardrails, ModelGuardrail, WebhookContent, WebhookGuardrail,
 };
+pub use health_check::HealthCheck;
 pub use manifest::{
     Expiry, IpAllowlists, Key, Manifest, Member, Model, Payloads, Project, ProjectSettings, Provider, Role, RoutingConfig, Settings, Tier,
     UnpricedModels,

@@ -4,6 +4,7 @@ mod bad_input;
 mod contract;
 mod mutations;
 mod paging;
+mod provider_health;
 mod rate;
 mod schema;
 mod statements;

@@ -12,6 +12,8 @@ mod ensembles;
 mod fallback;
 mod guardrails;
 mod headers;
+mod health;
+mod hedging;
 mod http2;
 mod keep_alive;
 mod pass_through;

@@ -80,6 +80,8 @@ pub(crate) struct Gate<'r> {
     pub budgets: &'r Budgets,
     pub policy: &'r Arc<OrgPolicy>,
     pub facts: &'r RequestFacts,
+    /// Whether the output may be lowered to what is affordable, where a budget says so.
+    pub clamps: bool,
     pub now: DateTime<Utc>,
 }
 
@@ -120,7 +122,7 @@ impl Gate<'_> {
     /// The output limit that fits into what is left, where the budget says that lowering is better than refusing.
     fn affordable(&self, short: &BudgetShortfall, target: &ResolvedTarget, limit: Option<u32>) -> Option<u32> {
         let bundle = self.policy.engine.bundle();
-        let clamps = bundle.budgets.iter().any(|budget| budget.name == short.name && budget.clamp_output);
+        let clamps = bundle.budgets.iter().any(|budget| budget.name == short.name && budget.clamp_output) && self.clamps;
         let prices = target.prices.as_ref().filter(|_| clamps)?;
         let left = short.cap.saturating_sub(short.spend);
         let choices = u64::from(self.facts.choices);

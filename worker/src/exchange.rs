@@ -48,7 +48,7 @@ pub struct Context {
     /// Events on their way.
     pub spool: Arc<Spool>,
     /// What upstreams are like.
-    pub health: Health,
+    pub health: Arc<Health>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Answers that are kept.
@@ -86,6 +86,8 @@ pub struct Parts {
     pub enrolment: Arc<Enrolment>,
     /// Exchanges in progress, for the heartbeat.
     pub in_flight: Arc<AtomicU64>,
+    /// What upstreams are like, for the heartbeat.
+    pub health: Arc<Health>,
     /// Where spans go; absent where nobody collects them.
     pub otlp: Option<Otlp>,
 }
@@ -94,13 +96,13 @@ impl Context {
     /// Puts the parts together; the rest of the worker's state begins empty.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { policies, budgets, spool, metrics, cache, limits, enrolment, in_flight, otlp } = parts;
+        let Parts { policies, budgets, spool, metrics, cache, limits, enrolment, in_flight, health, otlp } = parts;
         let connections = Connections::new(&limits, Arc::clone(&metrics));
         Self {
             policies,
             budgets,
             spool,
-            health: Health::new(),
+            health,
             metrics,
             cache,
             limits,

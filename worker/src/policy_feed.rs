@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use policy::engine::Engine;
 use policy::facts::Subject;
 use policy::redis::RedisAddress;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::budget::{BudgetTable, Budgets};
 use crate::clock;
@@ -152,8 +152,8 @@ pub struct Policies {
     /// Revisions to look for, by organization.
     wanted: Mutex<BTreeMap<String, u64>>,
     look: Notify,
-    /// A policy was put in force.
-    adopted: Notify,
+    /// Counts how often policies were put in force or taken out of it.
+    adopted: watch::Sender<u64>,
     /// Ask the feed now, because something does not add up.
     ask: Notify,
     /// The doorbell is connected.
@@ -188,7 +188,7 @@ impl Policies {
             confirmed_ms: AtomicU64::new(0),
             wanted: Mutex::default(),
             look: Notify::new(),
-            adopted: Notify::new(),
+            adopted: watch::Sender::default(),
             ask: Notify::new(),
             doorbell_rings: AtomicBool::new(false),
             failed: Mutex::default(),
@@ -208,9 +208,9 @@ impl Policies {
         self.fleet.load()
     }
 
-    /// Returns when a policy was put in force since the last time.
-    pub(crate) async fn adopted(&self) {
-        self.adopted.notified().await;
+    /// Changes when a policy is put in force or taken out of it.
+    pub(crate) fn adoptions(&self) -> watch::Receiver<u64> {
+        self.adopted.subscribe()
     }
 
     /// What readiness has to say.

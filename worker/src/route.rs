@@ -31,6 +31,7 @@ pub(crate) struct Leaf<'r> {
     pub deadline: Option<Instant>,
 }
 
+#[derive(Clone)]
 struct Frame<'r> {
     attempts: &'r [RouteAttempt],
     next: usize,
@@ -40,6 +41,7 @@ struct Frame<'r> {
 }
 
 /// A walk through one route.
+#[derive(Clone)]
 pub(crate) struct Walk<'r> {
     frames: SmallVec<[Frame<'r>; 2]>,
 }

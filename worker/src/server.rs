@@ -33,6 +33,7 @@ use crate::clock;
 use crate::config::WorkerConfig;
 use crate::exchange::{Context, Parts};
 use crate::gateway::Gateway;
+use crate::health::Checker;
 use crate::link::{AttachError, Attached, attach};
 use crate::policy_feed::Freshness;
 use crate::telemetry::{Exporting, Metrics, Otlp, OtlpError};
@@ -166,6 +167,7 @@ fn start_chores(
     detach: &CancellationToken,
 ) {
     tasks.spawn_on(Keeper::new(Arc::clone(context), tasks.clone()).run(detach.clone()), on);
+    tasks.spawn_on(Checker::new(Arc::clone(context), tasks.clone()).run(detach.clone()), on);
     if let Some(certificate) = certificate {
         tasks.spawn_on(certificate.follow(detach.clone()), on);
     }
@@ -190,6 +192,7 @@ fn context(config: &WorkerConfig, attached: &Attached) -> Result<(Context, Optio
         spool: Arc::clone(&attached.spool),
         enrolment: Arc::clone(&attached.enrolment),
         in_flight: Arc::clone(&attached.in_flight),
+        health: Arc::clone(&attached.health),
         metrics,
         cache,
         limits: config.limits.clone(),

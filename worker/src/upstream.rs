@@ -1,4 +1,5 @@
-//! Towards providers: address, connection, request, response. Everything that sends takes an [`Admission`](crate::enforce::Admission).
+//! Towards providers: address, connection, request, response. Everything that asks a model takes an [`Admission`](crate::enforce::Admission);
+//! what does not (`token`, `check`) can't reach one.
 //!
 //! Promises: no address is connected to that `address` forbids; TLS is always verified; a connection from the pool that proves stale is
 //! replaced once, silently; head and body leave in one write.
@@ -9,6 +10,7 @@ pub(crate) mod access;
 pub(crate) mod address;
 pub(crate) mod azure;
 pub(crate) mod bedrock;
+pub(crate) mod check;
 pub(crate) mod connections;
 mod counted;
 pub(crate) mod destination;
@@ -24,7 +26,7 @@ pub(crate) mod token;
 pub(crate) mod vendor;
 pub(crate) mod vertex;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use policy::source::RetryOn;
 
@@ -116,13 +118,12 @@ impl SendError {
     }
 }
 
-/// Sends one admitted request and waits for the response head. `sent` becomes true before anything is sent, and while a connection is made.
+/// Sends one admitted request and waits for the response head.
 pub(crate) async fn send(
     connections: &Connections,
     policy: &OrgPolicy,
     way: &Way<'_, '_>,
     outgoing: &Outgoing<'_>,
-    sent: &AtomicBool,
 ) -> Result<Reply, SendError> {
     let target = way.admission.target();
     let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
@@ -130,7 +131,10 @@ pub(crate) async fn send(
         Some(Reach::Network(line)) if outgoing.counts && !line.vendor.counts() => return Ok(counted::answer(way.admission, outgoing).await),
         Some(Reach::Simulated) if outgoing.counts => return Ok(counted::answer(way.admission, outgoing).await),
         Some(Reach::Network(line)) => line,
-        Some(Reach::Simulated) => return Ok(simulated::answer(way.admission, outgoing).await),
+        Some(Reach::Simulated) => {
+            way.sent.store(true, Ordering::Relaxed);
+            return Ok(simulated::answer(way.admission, outgoing).await);
+        }
         Some(Reach::Unusable(problem)) => return Err(unusable(problem)),
         None => return Err(unusable("it is not in the bundle")),
     };
@@ -144,7 +148,7 @@ pub(crate) async fn send(
     };
     let request = outgoing.to_wire(&prepared, line, way, token.as_deref()).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
-    sent.store(true, Ordering::Relaxed);
+    way.sent.store(true, Ordering::Relaxed);
     let reply = connections.exchange(&addresses, &request).await?;
     let reply = Reply { spoken: prepared.spoken, back: prepared.back, dropped: prepared.dropped, ..reply };
     Ok(if line.vendor == Vendor::Bedrock { bedrock::heard(reply) } else { reply })

@@ -43,7 +43,7 @@ impl Managed for Providers {
     }
 
     async fn read(_: &Change<'_>, row: &Row) -> Result<Provider, OperationError> {
-        Ok(rows::provider(row))
+        Ok(rows::provider(row)?)
     }
 
     async fn create(change: &Change<'_>, (): &(), provider: &Provider) -> Result<Edited, OperationError> {
@@ -57,7 +57,7 @@ impl Managed for Providers {
             name: Set(provider.name.clone()),
             vendor: Set(provider.vendor.clone()),
             base_url: Set(provider.base_url.clone()),
-            settings: Set(json!({})),
+            settings: Set(rows::provider_settings(provider)),
             version: Set(1),
             created_at: Set(change.now),
             updated_at: Set(change.now),
@@ -77,6 +77,7 @@ impl Managed for Providers {
         row.name = Set(provider.name.clone());
         row.vendor = Set(provider.vendor.clone());
         row.base_url = Set(provider.base_url.clone());
+        row.settings = Set(rows::provider_settings(provider));
         row.version = Set(before.version.saturating_add(1));
         row.updated_at = Set(change.now);
         seal(change, &mut row, provider)?;
@@ -131,5 +132,5 @@ fn target(row: &Row) -> Target {
 
 /// The provider for a diff: its secret is a digest.
 fn audit_document(row: &Row) -> Result<Value, OperationError> {
-    document(&rows::provider(row), &[("id", json!(row.id)), ("api_key", json!(row.secret_digest))])
+    document(&rows::provider(row)?, &[("id", json!(row.id)), ("api_key", json!(row.secret_digest))])
 }

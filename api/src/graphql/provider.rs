@@ -4,7 +4,7 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::provider::{Entity, Model as Row};
-use policy::source::Provider;
+use policy::source::{HealthCheck, Provider};
 use serde::Serialize;
 
 use super::Result;
@@ -15,6 +15,8 @@ use crate::app::OperationError;
 use crate::app::managed::{Create, Delete, Overlay, Update};
 use crate::app::provider::Providers;
 use crate::authz::Resource;
+use crate::error::Refusal;
+use crate::publish;
 use crate::store::{self, page};
 
 /// A company or system that serves models.
@@ -33,6 +35,8 @@ struct ProviderView {
     has_api_key: bool,
     /// Stands for the credential: equal as long as that is.
     api_key_digest: Option<String>,
+    /// How workers look by themselves if it is there; none where they do not.
+    health_check: Option<HealthCheckView>,
     /// For `expectedVersion`.
     version: i64,
     /// When it was made.
@@ -41,8 +45,30 @@ struct ProviderView {
     updated_at: DateTime<Utc>,
 }
 
-impl From<Row> for ProviderView {
-    fn from(row: Row) -> Self {
+/// How workers look by themselves if a provider is there: a GET that no model answers.
+#[derive(SimpleObject)]
+#[graphql(name = "HealthCheck")]
+struct HealthCheckView {
+    /// Seconds from one check of a worker to its next.
+    interval_seconds: u32,
+    /// Milliseconds until there is no answer.
+    timeout_ms: u32,
+    /// Path below the address; none for the vendor's list of models.
+    path: Option<String>,
+}
+
+impl From<HealthCheck> for HealthCheckView {
+    fn from(check: HealthCheck) -> Self {
+        let HealthCheck { interval_seconds, timeout_ms, path } = check;
+        Self { interval_seconds, timeout_ms, path }
+    }
+}
+
+impl TryFrom<Row> for ProviderView {
+    type Error = Refusal;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let health_check = publish::rows::provider(&row).map_err(OperationError::from)?.health_check.map(Into::into);
         let Row {
             id,
             org_id: _,
@@ -58,16 +84,39 @@ impl From<Row> for ProviderView {
             created_at,
             updated_at,
         } = row;
-        Self {
+        Ok(Self {
             id,
             name,
             vendor,
             base_url,
             has_api_key: secret_sealed.is_some(),
             api_key_digest: secret_digest,
+            health_check,
             version,
             created_at,
             updated_at,
+        })
+    }
+}
+
+/// How workers look by themselves if a provider is there.
+#[derive(InputObject, Serialize)]
+struct HealthCheckInput {
+    /// Seconds from one check of a worker to its next; 30 where left out.
+    interval_seconds: Option<u32>,
+    /// Milliseconds until there is no answer; 5000 where left out.
+    timeout_ms: Option<u32>,
+    /// Path below the address, of something that only reads; the vendor's list of models where left out.
+    path: Option<String>,
+}
+
+impl From<HealthCheckInput> for HealthCheck {
+    fn from(input: HealthCheckInput) -> Self {
+        let HealthCheckInput { interval_seconds, timeout_ms, path } = input;
+        Self {
+            interval_seconds: interval_seconds.unwrap_or_else(Self::usual_interval),
+            timeout_ms: timeout_ms.unwrap_or_else(Self::usual_timeout),
+            path,
         }
     }
 }
@@ -83,12 +132,14 @@ struct CreateProviderInput {
     base_url: Option<String>,
     /// Credential; write-only.
     api_key: Option<String>,
+    /// How workers look by themselves if it is there; they do not where left out.
+    health_check: Option<HealthCheckInput>,
 }
 
 impl From<CreateProviderInput> for Provider {
     fn from(input: CreateProviderInput) -> Self {
-        let CreateProviderInput { name, vendor, base_url, api_key } = input;
-        Self { name, vendor, base_url, api_key }
+        let CreateProviderInput { name, vendor, base_url, api_key, health_check } = input;
+        Self { name, vendor, base_url, api_key, health_check: health_check.map(Into::into) }
     }
 }
 
@@ -103,11 +154,13 @@ struct UpdateProviderInput {
     base_url: MaybeUndefined<String>,
     /// A new credential.
     api_key: Option<String>,
+    /// How workers look by themselves if it is there; null for not at all.
+    health_check: MaybeUndefined<HealthCheckInput>,
 }
 
 impl Overlay<Provider> for UpdateProviderInput {
     fn lay_over(self, provider: &mut Provider) -> Result<(), OperationError> {
-        let Self { name, vendor, base_url, api_key } = self;
+        let Self { name, vendor, base_url, api_key, health_check } = self;
         if let Some(name) = name {
             provider.name = name;
         }
@@ -116,6 +169,11 @@ impl Overlay<Provider> for UpdateProviderInput {
         }
         base_url.update_to(&mut provider.base_url);
         provider.api_key = api_key;
+        match health_check {
+            MaybeUndefined::Undefined => {}
+            MaybeUndefined::Null => provider.health_check = None,
+            MaybeUndefined::Value(check) => provider.health_check = Some(check.into()),
+        }
         Ok(())
     }
 }
@@ -132,7 +190,7 @@ struct ProviderPayload {
 async fn load(caller: &Caller, id: &str) -> Result<ProviderView> {
     caller.ctx().authorize(crate::authz::Action::Read, Resource::Provider)?;
     let row = store::find::<Entity>(caller.database(), caller.ctx().scope(), id).await?;
-    Ok(row.ok_or_else(|| not_found("provider"))?.into())
+    row.ok_or_else(|| not_found("provider"))?.try_into()
 }
 
 #[derive(Default)]
@@ -146,7 +204,9 @@ impl ProviderQuery {
         let caller = caller(ctx)?;
         let scope = caller.reading(Resource::Provider)?;
         let page = page::by_id(caller.database(), store::select::<Entity>(scope), &page_request(first, after.as_deref())?).await?;
-        Ok(connection(page, |row| row.id.clone(), ProviderView::from))
+        let page::Page { rows, has_next, has_previous } = page;
+        let views = rows.into_iter().map(ProviderView::try_from).collect::<Result<Vec<_>>>()?;
+        Ok(connection(page::Page { rows: views, has_next, has_previous }, |view| view.id.clone(), |view| view))
     }
 
     /// One provider.

@@ -12,8 +12,8 @@ use policy::link::{Ack, Booked, Heartbeat, HeartbeatReply, LeaseCall, LeaseReply
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter};
 
-use super::LinkState;
 use super::failure::LinkFailure;
+use super::{LinkState, health};
 use crate::ledger::LeaseError;
 
 /// Characters of a worker's reason that are kept.
@@ -48,6 +48,7 @@ pub(super) async fn heartbeat(State(state): State<LinkState>, Json(beat): Json<H
         Err(error) => return Err(error.into()),
     };
     record_unacknowledged(&state, &beat).await?;
+    health::record(&state, &beat).await;
     let revisions = (**state.publisher.revisions().borrow()).clone();
     Ok(Json(HeartbeatReply { enrol_again: false, revisions, accounts: outcome.accounts, workers: outcome.workers }))
 }

@@ -101,6 +101,7 @@ fn beat(worker_id: &str, incarnation: u64, revisions: &[(&str, u64)]) -> Heartbe
         revisions: revisions.iter().map(|(org_id, revision)| ((*org_id).to_owned(), *revision)).collect(),
         recovered: true,
         accounts: vec![],
+        health: None,
     }
 }
 

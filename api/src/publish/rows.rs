@@ -6,10 +6,11 @@ use std::num::NonZeroU32;
 use entity::{budget, model, model_price, project, provider, proxy_key, routing_config_version};
 use policy::money::{NanoUsd, Usd};
 use policy::source::{
-    Budget, BudgetMode, BudgetRecord, Expiry, Fraction, Key, KeyRecord, Model, ModelRecord, PeriodKind, Project, ProjectRecord,
-    ProjectSettings, Provider, RoutingConfig, RoutingConfigRecord, Tier,
+    Budget, BudgetMode, BudgetRecord, Expiry, Fraction, HealthCheck, Key, KeyRecord, Model, ModelRecord, PeriodKind, Project,
+    ProjectRecord, ProjectSettings, Provider, RoutingConfig, RoutingConfigRecord, Tier,
 };
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::PublishError;
 
@@ -39,9 +40,24 @@ pub(crate) fn settings(org: &entity::organization::Model) -> Read<policy::source
     At { resource: "organization", id: &org.id }.json("settings", org.settings.clone())
 }
 
+/// What `providers.settings` holds.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct ProviderSettings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health_check: Option<HealthCheck>,
+}
+
 /// The declared part only; the secret is the caller's business.
-pub(crate) fn provider(row: &provider::Model) -> Provider {
-    Provider { name: row.name.clone(), vendor: row.vendor.clone(), base_url: row.base_url.clone(), api_key: None }
+pub(crate) fn provider(row: &provider::Model) -> Read<Provider> {
+    let at = At { resource: "provider", id: &row.id };
+    let ProviderSettings { health_check } = at.json("settings", row.settings.clone())?;
+    Ok(Provider { name: row.name.clone(), vendor: row.vendor.clone(), base_url: row.base_url.clone(), api_key: None, health_check })
+}
+
+/// What of a provider has no column of its own.
+pub(crate) fn provider_settings(provider: &Provider) -> serde_json::Value {
+    serde_json::json!(ProviderSettings { health_check: provider.health_check.clone() })
 }
 
 pub(crate) fn model(row: model::Model, price: Option<model_price::Model>) -> Read<ModelRecord> {

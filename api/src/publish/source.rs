@@ -60,7 +60,7 @@ async fn load_providers(connection: &impl ConnectionTrait, org_id: &str, secrets
     let mut records = Vec::with_capacity(found.len());
     for row in found {
         let api_key = seal_to_pool(&row, secrets)?;
-        records.push(ProviderRecord { provider: rows::provider(&row), id: row.id, api_key });
+        records.push(ProviderRecord { provider: rows::provider(&row)?, id: row.id, api_key });
     }
     Ok(records)
 }

@@ -80,6 +80,15 @@ fn render_step(step: &Value) -> String {
             ("bypass", why) => format!("cache of {}: passed by ({why})", get("config")),
             (outcome, _) => format!("cache of {}: {outcome}", get("config")),
         },
+        "hedged" => {
+            let came = match get("outcome").as_str() {
+                "not_held" => "there was no money for both".to_owned(),
+                "breaker" => "which rests".to_owned(),
+                "open" => "the caller left before either answered".to_owned(),
+                outcome => format!("{outcome} answered"),
+            };
+            format!("{} slow after {} ms, {} beside it: {came}", get("target"), get("after_ms"), get("second"))
+        }
         "attempt" => format!("attempt at {}: {} after {} ms", get("target"), get("outcome"), get("ms")),
         "denied" => format!("denied ({}): {}", get("code"), get("message")),
         _ => members(step),
@@ -144,6 +153,7 @@ mod tests {
                 {"step": "rule", "config": "@x", "version": 1, "rule": null, "condition": "else", "then": "pass"},
                 {"step": "cache", "config": "@x", "outcome": "bypass", "detail": "sampled"},
                 {"step": "of_tomorrow", "why": "because"},
+                {"step": "hedged", "target": "sim/large", "second": "sim/small", "after_ms": 200, "outcome": "second"},
                 {"step": "attempt", "target": "sim/small", "outcome": "ok", "ms": 11}]},
         });
         let expected = "\
@@ -154,6 +164,7 @@ req_1 2026-11-22T10:00:00Z
 ├─ @x v1 else → pass
 ├─ cache of @x: passed by (sampled)
 ├─ of_tomorrow why=because
+├─ sim/large slow after 200 ms, sim/small beside it: second answered
 ├─ attempt at sim/small: ok after 11 ms
 └─ status 200, sim/small, 10 input tokens, 5 output tokens, 0.0012 USD, 12.5 ms
 ";

@@ -47,6 +47,9 @@ pub struct Head<'a> {
     /// A tool that the provider itself runs, as often as the model likes: what it finds is input again, and the calls may have a price.
     /// Tools that the caller runs are not meant, even if the provider describes them.
     pub provider_tool: Option<Cow<'a, str>>,
+    /// Whether asking twice does no more than asking once, but for the cost: the provider keeps nothing of it, it refers to nothing that the
+    /// provider keeps, and no tool of the provider's own runs. OpenAI's responses are kept unless `store` is false.
+    pub repeatable: bool,
     /// The `mlx:` members.
     pub extensions: Extensions<'a>,
     /// Lengths of what makes the prompt.

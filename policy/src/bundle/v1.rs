@@ -85,6 +85,20 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// Secret, sealed to the worker pool.
     pub api_key: Option<SealedSecret>,
+    /// How workers look by themselves if it is there; absent where they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+}
+
+/// A GET that no model answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// Seconds from one to the next.
+    pub interval_seconds: u32,
+    /// Milliseconds until there is no answer.
+    pub timeout_ms: u32,
+    /// Behind the path of the provider's address; always set.
+    pub path: String,
 }
 
 /// A model with its price.

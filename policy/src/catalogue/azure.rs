@@ -2,6 +2,9 @@
 //!
 //! Read when a provider is compiled and again where it is called, so that both mean the same by an address.
 
+/// Asked for where the address names none: of the versions with a date the last, and the one with chat, responses and embeddings.
+const API_VERSION: &str = "2025-04-01-preview";
+
 /// A `base_url` of vendor `azure`, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AzureAddress<'a> {
@@ -40,6 +43,17 @@ impl<'a> AzureAddress<'a> {
             );
         }
         Ok(Self { resource, v1, api_version })
+    }
+
+    /// The query of every request to it, with its `?`; may be empty.
+    #[must_use]
+    pub fn query(&self) -> String {
+        let version = self.api_version.or((!self.v1).then_some(API_VERSION));
+        version.map(|version| format!("?api-version={version}")).unwrap_or_default()
+    }
+
+    pub(super) fn models_path(&self) -> String {
+        format!("/openai{}/models{}", if self.v1 { "/v1" } else { "" }, self.query())
     }
 }
 

@@ -33,6 +33,20 @@ impl Vendor {
         }
     }
 
+    /// Where its models are listed, below [`Vendor::place`] of its `base_url`; none where that address lists none.
+    #[must_use]
+    pub fn models_path(&self, base_url: &str) -> Option<String> {
+        Some(match self.name {
+            "simulated" | "bedrock" => return None,
+            "azure" => AzureAddress::read(base_url).ok()?.models_path(),
+            "anthropic" => "/v1/models".to_owned(),
+            "google" => "/v1beta/models".to_owned(),
+            // What Google offers there is not listed below a project; its endpoints are, and are read with the same credential.
+            "vertex" => "/endpoints".to_owned(),
+            _ => "/models".to_owned(),
+        })
+    }
+
     /// The part of `base_url` that is an address like any other; the rest says how the vendor is spoken to.
     ///
     /// # Errors

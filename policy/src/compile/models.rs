@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use url::{Host, Url};
 
+use super::health_check::compile_health_check;
 use super::{Index, Rejections, names};
 use crate::bundle::v1;
 use crate::catalogue;
@@ -49,6 +50,7 @@ pub(super) fn compile_providers(organization: &Organization, rejections: &mut Re
             vendor: provider.vendor.clone(),
             base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
             api_key: record.api_key.clone(),
+            health_check: compile_health_check(provider, vendor, base_url, rejections),
         });
     }
     compiled

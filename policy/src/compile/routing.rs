@@ -6,7 +6,7 @@ use super::ensemble::Decision;
 use super::{Index, Rejections, references};
 use crate::bundle::v1;
 use crate::rule::{Rule, RuleKind};
-use crate::source::{Attempt, CacheSettings, Organization, RetryOn, RoutingConfigRecord, RoutingRule, Strategy, Target};
+use crate::source::{Attempt, CacheSettings, Organization, Patience, RetryOn, RoutingConfigRecord, RoutingRule, Strategy, Target};
 
 const MAX_RULES: usize = 200;
 const MAX_ATTEMPTS: usize = 16;
@@ -62,9 +62,7 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
     if document.embedding_dimensions.is_some() {
         place.reject("embedding_dimensions", "this version serves no embeddings; leave it out");
     }
-    let patience = document.patience;
-    place.check_time("first_byte_timeout_ms", patience.first_byte_timeout_ms.map(u64::from));
-    place.check_time("idle_timeout_ms", patience.idle_timeout_ms.map(u64::from));
+    place.check_patience(&document.patience);
     let strategy = match &document.strategy {
         Strategy::Single { model } => v1::Strategy::Single(place.route_target(model, "model")),
         Strategy::Fallback { attempts, retry_on, total_budget_ms } => place.fallback(attempts, retry_on.as_deref(), *total_budget_ms),
@@ -81,7 +79,7 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
     };
     let project = place.project;
     let slug = Arc::from(record.config.slug.as_str());
-    v1::Config { id: record.id.clone(), slug, project, version: record.version, patience, cache, strategy }
+    v1::Config { id: record.id.clone(), slug, project, version: record.version, patience: document.patience, cache, strategy }
 }
 
 impl Place<'_, '_> {
@@ -105,6 +103,16 @@ impl Place<'_, '_> {
             compiled.push(v1::Attempt { target, timeout_ms: attempt.timeout_ms });
         }
         v1::Strategy::Fallback { attempts: compiled, retry_on: retry_on.unwrap_or(&RetryOn::ALL).to_vec(), total_budget_ms }
+    }
+
+    fn check_patience(&mut self, patience: &Patience) {
+        let Patience { first_byte_timeout_ms, idle_timeout_ms, hedge_after_ms, on_disconnect: _ } = *patience;
+        self.check_time("first_byte_timeout_ms", first_byte_timeout_ms.map(u64::from));
+        self.check_time("idle_timeout_ms", idle_timeout_ms.map(u64::from));
+        self.check_time("hedge_after_ms", hedge_after_ms.map(u64::from));
+        if hedge_after_ms.zip(first_byte_timeout_ms).is_some_and(|(hedge, limit)| hedge >= limit) {
+            self.reject("hedge_after_ms", "must be less than `first_byte_timeout_ms`, or nobody is ever asked as well");
+        }
     }
 
     pub(super) fn check_time(&mut self, field: &str, milliseconds: Option<u64>) {

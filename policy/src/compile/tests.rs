@@ -66,6 +66,33 @@ fn references_nest_eight_deep_and_no_deeper() {
     assert!(compiled(manifest(chain(5_000))).is_err());
 }
 
+fn checked(vendor: &str, health_check: serde_json::Value) -> serde_json::Value {
+    let address = "https://x.openai.azure.com";
+    json!({"providers": [{"name": "p", "vendor": vendor, "base_url": address, "health_check": health_check}]})
+}
+
+/// What is left out of a health check is the vendor's list of models, now and then.
+#[test]
+fn a_health_check_asks_for_the_models_that_the_vendor_lists() {
+    for (vendor, base_url, path) in [
+        ("openai", None, "/models"),
+        ("groq", None, "/models"),
+        ("anthropic", None, "/v1/models"),
+        ("google", None, "/v1beta/models"),
+        ("azure", Some("https://x.openai.azure.com"), "/openai/models?api-version=2025-04-01-preview"),
+        ("azure", Some("https://x.openai.azure.com/openai/v1"), "/openai/v1/models"),
+        ("vertex", Some("https://g.example/v1/projects/p/locations/l"), "/endpoints"),
+    ] {
+        let mut provider = json!({"name": "p", "vendor": vendor, "health_check": {}});
+        if let Some(base_url) = base_url {
+            provider["base_url"] = json!(base_url);
+        }
+        let bundle = compiled(manifest(json!({"providers": [provider]}))).unwrap();
+        let check = bundle.providers.iter().find_map(|provider| provider.health_check.clone()).unwrap();
+        assert_eq!((check.interval_seconds, check.timeout_ms, &*check.path), (30, 5_000, path), "{vendor}");
+    }
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table: one line a mistake")]
 fn every_rejection_names_resource_and_field() {
@@ -125,6 +152,17 @@ fn every_rejection_names_resource_and_field() {
             json!({"providers": [{"name": "p", "vendor": "azure", "base_url": "http://169.254.169.254?api-version=preview"}]}),
             "field `base_url`: `169.254.169.254` is a link-local or cloud-metadata address",
         ),
+        (checked("openai", json!({"interval_seconds": 0})), "field `health_check.interval_seconds`: must be 1 to 3600 seconds"),
+        (checked("openai", json!({"timeout_ms": 60_001})), "field `health_check.timeout_ms`: must be 1 to 60000 milliseconds"),
+        (checked("openai", json!({"path": "models"})), "field `health_check.path`: must be a path below `base_url`"),
+        (checked("openai", json!({"path": "/../models"})), "field `health_check.path`: must be a plain path"),
+        (
+            checked("openai", json!({"path": "/chat/completions"})),
+            "field `health_check.path`: `/chat/completions` is where a model is asked",
+        ),
+        (checked("google", json!({"path": "/v1beta/models/m:generateContent"})), "is where a model is asked, which costs"),
+        (checked("bedrock", json!({})), "field `health_check.path`: the address of a `bedrock` provider lists no models"),
+        (checked("simulated", json!({})), "field `health_check`: a `simulated` provider is a part of the worker"),
         (
             json!({"models": [{"model": "nowhere/m", "input_usd_per_mtok": 1}]}),
             "model `nowhere/m`, field `model`: there is no provider `nowhere`",

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, FurtherPrices, Guardrails, RoutingDocument};
+use super::{Budget, FurtherPrices, Guardrails, HealthCheck, RoutingDocument};
 use crate::money::Usd;
 
 /// All that an organization can declare.
@@ -135,6 +135,9 @@ pub struct Provider {
     /// Secret; write-only. Left out: the stored one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,
+    /// Whether workers look by themselves if it is there; they do not where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
 }
 
 /// Quality class of a model.

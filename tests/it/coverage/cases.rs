@@ -57,8 +57,11 @@ pub(super) const MUTATIONS: &[Case] = &[
     existing("deleteProject", |w| format!(r#"id: "{}""#, w.project), "{ revision id }"),
     other(
         "createProvider",
-        |w| format!(r#"input: {{name: "new-{}", vendor: "simulated", apiKey: "{}"}}"#, w.marker, super::world::PROVIDER_SECRET),
-        "{ revision provider { id } }",
+        |w| {
+            let secret = super::world::PROVIDER_SECRET;
+            format!(r#"input: {{name: "new-{}", vendor: "openai", apiKey: "{secret}", healthCheck: {{path: "/models"}}}}"#, w.marker)
+        },
+        "{ revision provider { id healthCheck { intervalSeconds timeoutMs path } } }",
     ),
     existing(
         "updateProvider",
@@ -128,6 +131,7 @@ pub(super) const QUERIES: &[Case] = &[
     existing("project", |w| format!(r#"id: "{}""#, w.project), "{ id name }"),
     other("providers", none, "{ nodes { id name apiKeyDigest } pageInfo { hasNextPage } }"),
     existing("provider", |w| format!(r#"id: "{}""#, w.provider), "{ id name }"),
+    other("providerHealth", none, "{ nodes { provider model state } pageInfo { hasNextPage } }"),
     other("models", none, "{ nodes { id model } pageInfo { hasNextPage } }"),
     existing("model", |w| format!(r#"id: "{}""#, w.model), "{ id model }"),
     other("routingConfigs", none, "{ nodes { id slug document } pageInfo { hasNextPage } }"),

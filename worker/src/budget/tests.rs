@@ -85,6 +85,7 @@ impl Worker {
             revisions: std::collections::BTreeMap::new(),
             recovered: self.spool.recovered(),
             accounts: Vec::new(),
+            health: None,
         };
         self.budgets.beat(message, &Fleet::default(), &self.spool, leaving).await
     }

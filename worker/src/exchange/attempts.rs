@@ -7,8 +7,10 @@
 //! that goes away, a deadline) can still settle what is held.
 
 mod back_off;
+mod beside;
 mod council;
 mod hearing;
+mod hedge;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +25,10 @@ use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 
 pub(crate) use council::Whole;
-use hearing::Refused;
 pub(crate) use hearing::next_within;
+use hearing::{FirstPatience, Refused, Unheard};
+
+use hedge::Manner;
 
 use super::{Context, Failure};
 use crate::cache::Recording;
@@ -126,12 +130,19 @@ impl<'p> Flight<'_, 'p> {
         while let Some(mut leaf) = next {
             leaf.deadline = leaf.deadline.into_iter().chain(limit).min();
             if self.health.enter(&leaf.target.label) == Standing::Open && heed_breakers {
-                self.trace.push(TraceStep::TargetRefused { target: Arc::clone(&leaf.target.label), by: "breaker".into() });
+                self.trace.push(TraceStep::TargetRefused {
+                    target: Arc::clone(&leaf.target.label),
+                    by: self.health.rests_by(&leaf.target.label).into(),
+                });
                 passed = true;
                 next = walk.after(FailureClass::NotAdmitted, clock::instant());
                 continue;
             }
-            let failed = match self.attempt(leaf).await {
+            let answered = match hedge::after(leaf.target, self.outgoing) {
+                None => self.attempt(leaf).await,
+                Some(after) => Box::pin(hedge::attempt(self, leaf, &mut walk, Manner { limit, heed_breakers }, after)).await,
+            };
+            let failed = match answered {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
@@ -158,13 +169,13 @@ impl<'p> Flight<'_, 'p> {
         if left.is_zero() {
             return Err(Failed::new(Failure::Deadline, FailureClass::Final));
         }
-        let timeout = leaf.timeout.into_iter().chain(hearing::first_byte(leaf.target)).min();
-        let timeout = timeout.unwrap_or(self.context.limits.attempt_timeout).min(left);
+        let timeout = hearing::until_head(self.context, leaf.target, leaf.timeout, left);
         self.admit(leaf).await?;
         let Some(current) = &self.current else { return Err(bug()) };
         let caller = &self.caller.policy;
         let trace = self.booking.attempt(&current.admission, caller, self.facts, current.began);
-        let way = Way { admission: &current.admission, trace };
+        let sent = AtomicBool::new(false);
+        let way = Way { admission: &current.admission, trace, sent: &sent };
         match hearing::send(self.context, caller, &way, self.outgoing, timeout).await {
             Ok(reply) if reply.status < 400 => self.answered(reply).await,
             Ok(reply) => Err(Box::pin(self.refused(reply)).await),
@@ -174,7 +185,8 @@ impl<'p> Flight<'_, 'p> {
 
     /// Holds the money and writes down that it is held.
     async fn admit(&mut self, leaf: Leaf<'p>) -> Result<(), Failed> {
-        let gate = Gate { budgets: &self.context.budgets, policy: &self.caller.policy, facts: self.facts, now: clock::now() };
+        let now = clock::now();
+        let gate = Gate { budgets: &self.context.budgets, policy: &self.caller.policy, facts: self.facts, clamps: true, now };
         let admitted = gate.admit(self.permit.claims(), leaf.target, &mut self.trace).await;
         let admission = admitted.map_err(|reason| {
             let outcome = "refused".into();
@@ -192,46 +204,27 @@ impl<'p> Flight<'_, 'p> {
 
     /// A head that promises an answer: a stream's first piece or the whole body must follow, or another target is tried.
     async fn answered(&mut self, mut reply: Reply) -> Result<Answer, Failed> {
-        let (name, took) = (self.name(), self.took());
-        let rest = self.booking.limit().map_or(Duration::MAX, |limit| limit.saturating_duration_since(clock::instant()));
-        let (idle, wait) = (self.idle(), self.first_piece_wait(took).min(rest));
-        let first = if self.facts.stream && reply.streams() {
-            match pingora_timeout::timeout(wait, reply.body.next()).await {
-                Ok(Ok(Some(piece))) => Ok(First::Piece(piece)),
-                Ok(Ok(None) | Err(_)) => Err(Failure::Cut { target: name }),
-                Err(_) => return Err(self.silent(wait.saturating_add(took))),
-            }
-        } else {
-            hearing::whole_body(&mut reply, (idle, self.booking.limit()), name).await.map(First::Whole)
-        };
-        match first {
+        let took = self.took();
+        let Some(target) = self.current.as_ref().map(|current| current.admission.target()) else { return Err(bug()) };
+        let patience = FirstPatience::of(self.context, target, took, self.booking.limit());
+        match hearing::first(&mut reply, self.facts.stream, patience, &target.label).await {
             Ok(first) => {
                 self.booking.answered(reply.spoken, &first);
-                self.health.succeeded(&self.last, took);
+                self.health.succeeded(&target.label, took);
                 Ok(Answer { reply, first })
             }
-            Err(failure) => {
-                self.health.failed(&self.last);
+            Err(Unheard::Silent(error)) => Err(self.unanswered(error)),
+            Err(Unheard::Broken(failure)) => {
+                self.health.failed(&target.label);
                 self.end_estimated("cut", 200);
                 Err(hearing::broken(failure))
             }
         }
     }
 
-    /// A stream that was promised, and of which nothing came.
-    fn silent(&mut self, waited: Duration) -> Failed {
-        self.unanswered(SendError::Timeout { ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX), sent: true })
-    }
-
     /// How long the current attempt's answer may be silent.
     pub(crate) fn idle(&self) -> Duration {
         self.current.as_ref().map_or(self.context.limits.idle_timeout, |current| hearing::idle(self.context, current.admission.target()))
-    }
-
-    /// What is left until the first piece of a stream whose head took so long.
-    fn first_piece_wait(&self, took: Duration) -> Duration {
-        let limit = self.current.as_ref().and_then(|current| hearing::first_byte(current.admission.target()));
-        limit.map_or(self.idle(), |limit| limit.saturating_sub(took))
     }
 
     async fn refused(&mut self, reply: Reply) -> Failed {

@@ -1,10 +1,10 @@
-//! The circuit breaker of one target.
+//! The circuit breaker of one target, or of all targets of a provider that is checked.
 //!
 //! Behaviour: closed, requests go through and their outcomes are watched. Open, the target rests, and whoever has another one takes that.
 //! After its rest it is half-open: one request at a time goes through as a probe; while it is on its way the target still counts as open.
 //!
-//! Why this way: outcomes of the requests that flow anyway cost nothing and are about what callers need. Health checks of our own would
-//! cost tokens, and an address that answers a ping says nothing about a model.
+//! Why this way: outcomes of the requests that flow anyway cost nothing and are about what callers need. An address that answers a check of
+//! our own says nothing about a model; one that does not says enough about all models behind it, which is what [`Breaker::hold`] is for.
 //!
 //! Conditions: it opens after [`STREAK`] failures in a row, or when of the last outcomes ([`LEAST`] to 32 of them) half are failures. A
 //! failure is no answer, a broken or late one, 5xx or 429; a refusal of the request itself (any other 4xx) is neither failure nor success.
@@ -15,6 +15,9 @@
 //! Recovery: the first success closes it, whoever had it, and forgets everything. A probe that fails begins another rest, twice as long as the last
 //! one: 5, 10, 20, 40, then 60 seconds. A probe of which nothing is heard (its caller left, the provider refused the request) makes room
 //! for the next one after [`PROBE_LIMIT`].
+//!
+//! Checks: a failed one opens it until the next check has had its time ([`Breaker::hold`]), so that no request is spent on finding out; a good
+//! one ends its rest or makes room for another probe ([`Breaker::wake`]). What closes it is a request.
 //!
 //! Special cases: where all targets of a request are open, it goes through as if there were no breakers; a failure then changes nothing. Each
 //! worker has its own breakers, and none outlives it.
@@ -164,6 +167,34 @@ impl Breaker {
         }
     }
 
+    /// A check of our own failed: it rests until `until` at least, however it stood.
+    pub(super) fn hold(&self, until: u64) -> Change {
+        let mut state = self.lock();
+        self.troubled.store(true, Ordering::Relaxed);
+        let (held, change) = match *state {
+            State::Closed(_) => (State::Open { until, rests: 1 }, Change::Opened),
+            State::Open { until: before, rests } => (State::Open { until: until.max(before), rests }, Change::Nothing),
+            State::Probing { rests, .. } => (State::Open { until, rests }, Change::Nothing),
+        };
+        *state = held;
+        change
+    }
+
+    /// A check of our own was good at `now`: where it is not closed, the next request may find out. Answers whether it was not.
+    pub(super) fn wake(&self, now: u64) -> bool {
+        if !self.troubled.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut state = self.lock();
+        match *state {
+            State::Closed(_) => false,
+            State::Open { until, rests } | State::Probing { until, rests } => {
+                *state = State::Open { until: until.min(now), rests };
+                true
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held, and half a change would be a whole one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -255,6 +286,22 @@ mod tests {
         assert_eq!(breaker.enter(5_000 + PROBE_LIMIT - 1), Standing::Open);
         assert_eq!(breaker.enter(5_000 + PROBE_LIMIT), Standing::HalfOpen);
         assert_eq!(breaker.enter(5_000 + PROBE_LIMIT), Standing::Open);
+    }
+
+    #[test]
+    fn a_failed_check_holds_it_open_and_a_good_one_lets_one_request_find_out() {
+        let breaker = Breaker::default();
+        assert!(!breaker.wake(0), "there is nothing to wake");
+        assert_eq!((breaker.hold(60_000), breaker.hold(90_000)), (Change::Opened, Change::Nothing));
+        assert_eq!((breaker.standing(89_999), breaker.standing(90_000)), (Standing::Open, Standing::HalfOpen));
+        assert!(breaker.wake(70_000));
+        assert_eq!((breaker.enter(70_000), breaker.enter(70_000)), (Standing::HalfOpen, Standing::Open));
+        assert!(breaker.wake(71_000), "nothing was heard of the probe, and the check says that another may be made");
+        assert_eq!(breaker.enter(71_000), Standing::HalfOpen);
+        assert_eq!(breaker.hold(100_000), Change::Nothing);
+        assert_eq!(breaker.standing(99_999), Standing::Open);
+        assert_eq!(breaker.succeeded(), Change::Recovered);
+        assert_eq!(breaker.standing(0), Standing::Closed);
     }
 
     #[test]

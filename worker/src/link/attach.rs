@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::enrolment::Enrolment;
-use super::heartbeat::Pulse;
+use super::heartbeat::{HealthTeller, Pulse};
 use super::{Control, ControlPlane, LinkError};
 use crate::budget::Budgets;
 use crate::config::WorkerConfig;
+use crate::health::Health;
 use crate::policy_feed::Policies;
 use crate::spool::{Spool, SpoolError};
 
@@ -48,6 +49,8 @@ pub struct Attached {
     pub enrolment: Arc<Enrolment>,
     /// Requests in flight, counted by whoever serves them; told to the control plane.
     pub in_flight: Arc<AtomicU64>,
+    /// What upstreams are like, as whoever calls them finds; told to the control plane.
+    pub health: Arc<Health>,
 }
 
 /// Opens what the data directory holds, and starts the tasks that follow the control plane, on the runtime of the caller.
@@ -80,7 +83,7 @@ pub fn attach_to(
     let budgets = Budgets::new(Arc::clone(&link), Arc::clone(&enrolment), config.link.clone());
     let policies =
         Policies::load(&config.data_dir, Arc::clone(&link), Arc::clone(&enrolment), Arc::clone(&budgets), config).map_err(unusable)?;
-    let in_flight = Arc::new(AtomicU64::new(0));
+    let (in_flight, health) = (Arc::new(AtomicU64::new(0)), Arc::new(Health::new()));
     let pulse = Pulse {
         link: Arc::clone(&link),
         enrolment: Arc::clone(&enrolment),
@@ -88,6 +91,7 @@ pub fn attach_to(
         budgets: Arc::clone(&budgets),
         spool: Arc::clone(&spool),
         in_flight: Arc::clone(&in_flight),
+        health: HealthTeller::new(Arc::clone(&health)),
         interval: config.link.heartbeat_interval,
         name: config.name.clone().unwrap_or_else(|| config.proxy_listen.to_string()),
     };
@@ -99,7 +103,7 @@ pub fn attach_to(
         tokio::join!(shipping, pulse.run(&stop));
         pulse.leave().await;
     });
-    Ok(Attached { policies, budgets, spool, enrolment, in_flight })
+    Ok(Attached { policies, budgets, spool, enrolment, in_flight, health })
 }
 
 /// Only the worker's own user may read bundles and events.

@@ -1,20 +1,26 @@
 //! Keeps the worker known to the control plane: enrols, then says every second what is in use, and hears which bundles are newest.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use policy::link::Heartbeat;
+use parking_lot::Mutex;
+use policy::link::{HealthReport, Heartbeat};
 use tokio_util::sync::CancellationToken;
 
 use super::enrolment::Enrolment;
 use super::{ControlPlane, LinkError};
 use crate::budget::Budgets;
-use crate::policy_feed::Policies;
+use crate::clock;
+use crate::health::Health;
+use crate::policy_feed::{Fleet, Policies};
 use crate::spool::Spool;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Between two reports of how providers stand, where nothing changes.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything a heartbeat speaks about.
 pub(super) struct Pulse {
@@ -24,6 +30,7 @@ pub(super) struct Pulse {
     pub(super) budgets: Arc<Budgets>,
     pub(super) spool: Arc<Spool>,
     pub(super) in_flight: Arc<AtomicU64>,
+    pub(super) health: HealthTeller,
     pub(super) interval: Duration,
     pub(super) name: String,
 }
@@ -105,6 +112,7 @@ impl Pulse {
             revisions: fleet.revisions(),
             recovered: self.spool.recovered(),
             accounts: Vec::new(),
+            health: self.health.tell(&fleet),
         };
         let reply = self.budgets.beat(message, &fleet, &self.spool, leaving).await?;
         if reply.enrol_again {
@@ -116,6 +124,35 @@ impl Pulse {
         }
         self.policies.note_newest(&reply.revisions);
         Ok(())
+    }
+}
+
+/// Says how providers stand: every few seconds, and at once where a breaker has changed.
+pub(super) struct HealthTeller {
+    health: Arc<Health>,
+    told: Mutex<Option<Told>>,
+}
+
+/// What was told last.
+struct Told {
+    at: Instant,
+    changes: u64,
+}
+
+impl HealthTeller {
+    pub(super) fn new(health: Arc<Health>) -> Self {
+        Self { health, told: Mutex::new(None) }
+    }
+
+    /// All that there is to say of the organizations of `fleet`; nothing where that was said a moment ago.
+    fn tell(&self, fleet: &Fleet) -> Option<BTreeMap<String, HealthReport>> {
+        let (now, changes) = (clock::instant(), self.health.changes());
+        let mut told = self.told.lock();
+        let is_news = told.as_ref().is_none_or(|told| told.changes != changes || now.saturating_duration_since(told.at) >= TELL_EVERY);
+        is_news.then(|| {
+            *told = Some(Told { at: now, changes });
+            self.health.report(fleet.iter().map(|policy| &*policy.engine.bundle().org.id))
+        })
     }
 }
 

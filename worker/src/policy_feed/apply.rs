@@ -131,7 +131,7 @@ impl Policies {
         });
         if newer {
             self.budgets.adopt(&policy);
-            self.adopted.notify_one();
+            self.adopted.send_modify(|adoptions| *adoptions += 1);
         }
         newer
     }
@@ -146,6 +146,7 @@ impl Policies {
             orgs.retain(|org_id, _| !gone.contains(org_id));
             Fleet { orgs }
         });
+        self.adopted.send_modify(|adoptions| *adoptions += 1);
         for org_id in gone {
             tracing::info!(org.id = %org_id, "organization is gone");
             if let Err(error) = self.kept.remove(org_id) {

@@ -41,6 +41,7 @@ fn bundle(org_id: &str, revision: u64, key: char) -> v1::Bundle {
     };
     let secret = seal::seal(&POOL_KEY, b"prv_1", b"sk-upstream").unwrap();
     let provider = v1::Provider {
+        health_check: None,
         id: "prv_1".to_owned(),
         name: Arc::from("openai"),
         vendor: "openai".to_owned(),

@@ -26,11 +26,13 @@ pub struct Metrics {
     mismatches: IntCounter,
     unpriced: IntCounter,
     panics: IntCounter,
+    hedges: IntCounterVec,
     guardrails: IntCounterVec,
     findings: IntCounterVec,
     connections: IntCounterVec,
     breakers: IntGaugeVec,
     openings: IntGaugeVec,
+    checks: IntCounterVec,
     revision: IntGaugeVec,
     spool: IntGaugeVec,
     leaks: IntGauge,
@@ -61,6 +63,12 @@ impl Metrics {
             mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
             unpriced: add(&registry, IntCounter::new("modelux_unpriced_total", "Calls booked at nothing because no price is known.")?)?,
             panics: add(&registry, IntCounter::new("modelux_panics_total", "Requests that ended in a bug.")?)?,
+            hedges: counters(
+                &registry,
+                "modelux_hedges_total",
+                "Attempts that were slow, by what became of the one beside them.",
+                &["outcome"],
+            )?,
             guardrails: counters(
                 &registry,
                 "modelux_guardrails_total",
@@ -76,6 +84,12 @@ impl Metrics {
                 &["org", "target"],
             )?,
             openings: gauges(&registry, "modelux_breaker_openings", "How often a target's breaker has opened.", &["org", "target"])?,
+            checks: counters(
+                &registry,
+                "modelux_health_checks_total",
+                "Checks of providers, by outcome.",
+                &["org", "provider", "outcome"],
+            )?,
             revision: add(&registry, IntGaugeVec::new(Opts::new("modelux_bundle_revision", "Applied revision."), &["org"])?)?,
             spool: add(&registry, IntGaugeVec::new(Opts::new("modelux_spool", "The journal of usage events, by figure."), &["figure"])?)?,
             leaks: add(&registry, IntGauge::new("modelux_reservation_leaks", "Reservations that were dropped without an end; a defect.")?)?,
@@ -121,6 +135,14 @@ impl Metrics {
 
     pub(crate) fn attempted(&self, provider: &str, outcome: &str) {
         self.attempts.with_label_values(&[provider, outcome]).inc();
+    }
+
+    pub(crate) fn checked(&self, org: &str, provider: &str, outcome: &str) {
+        self.checks.with_label_values(&[org, provider, outcome]).inc();
+    }
+
+    pub(crate) fn hedged(&self, outcome: &str) {
+        self.hedges.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn connected(&self, reused: bool) {

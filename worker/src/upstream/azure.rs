@@ -8,9 +8,6 @@ use policy::catalogue::{AzureAddress, Quirks};
 
 use super::vendor::write_segment;
 
-/// Asked for where the address names none: of the versions with a date the last, and the one with chat, responses and embeddings.
-const API_VERSION: &str = "2025-04-01-preview";
-
 /// How one resource takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Azure {
@@ -24,9 +21,7 @@ pub(crate) struct Azure {
 impl Azure {
     /// The resource at `address`.
     pub(crate) fn at(address: &AzureAddress<'_>, quirks: Quirks) -> Self {
-        let version = address.api_version.or((!address.v1).then_some(API_VERSION));
-        let query = version.map(|version| format!("?api-version={version}")).unwrap_or_default();
-        Self { quirks, v1: address.v1, query }
+        Self { quirks, v1: address.v1, query: address.query() }
     }
 
     /// Writes the path of `operation` below the resource. Responses name their deployment in the body in either form.

@@ -1,6 +1,8 @@
 //! The request as it goes to a provider: one buffer with head and body. The body is spliced out of the caller's where the provider speaks
 //! the caller's dialect, and said again in the provider's where it does not.
 
+use std::sync::atomic::AtomicBool;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use llm::convert::{self, Ask, Dropped, Stamp, embeddings, token_count};
 use llm::dialect::Dialect;
@@ -50,6 +52,8 @@ pub(crate) struct Way<'a, 'p> {
     pub admission: &'a Admission<'p>,
     /// Where it is in the caller's trace.
     pub trace: Option<TraceContext>,
+    /// Becomes true before anything of it is sent, and while a connection is made.
+    pub sent: &'a AtomicBool,
 }
 
 /// How the answer has to be said again for the caller.

@@ -88,6 +88,7 @@ impl World {
             revisions: std::collections::BTreeMap::new(),
             recovered,
             accounts,
+            health: None,
         };
         self.ledger.heartbeat(&beat).await.unwrap().accounts
     }

@@ -39,6 +39,8 @@ struct Reader<'a> {
     has_format: bool,
     provider_state: Option<&'static str>,
     provider_tool: Option<Cow<'a, str>>,
+    stored: Option<bool>,
+    background: bool,
     extensions: Extensions<'a>,
     sizes: PromptSizes,
     layout: Layout,
@@ -97,6 +99,8 @@ impl<'a> Reader<'a> {
             has_format: false,
             provider_state: None,
             provider_tool: None,
+            stored: None,
+            background: false,
             extensions: Extensions::default(),
             sizes: PromptSizes::default(),
             layout,
@@ -170,6 +174,14 @@ impl<'a> Reader<'a> {
                 if !value.is_null() {
                     self.provider_tool.get_or_insert(Cow::Borrowed(member));
                 }
+                self.count_other(&value);
+            }
+            Slot::Store => {
+                self.stored = asked_for(&value);
+                self.count_other(&value);
+            }
+            Slot::Background => {
+                self.background = asked_for(&value) == Some(true);
                 self.count_other(&value);
             }
             Slot::Format => {
@@ -285,6 +297,8 @@ impl<'a> Reader<'a> {
         if explained && matches!(dialect, Dialect::AnthropicMessages | Dialect::BedrockConverse) {
             self.sizes.preamble = tokens::ANTHROPIC_PREAMBLE;
         }
+        let stored = self.stored.unwrap_or(dialect == Dialect::OpenAiResponses);
+        let repeatable = !stored && !self.background && self.provider_state.is_none() && self.provider_tool.is_none();
         let tokens = |member: &Option<LimitMember>| member.as_ref().and_then(|member| member.tokens);
         Ok(Head {
             dialect,
@@ -300,11 +314,17 @@ impl<'a> Reader<'a> {
             has_tools: self.has_tools,
             provider_state: self.provider_state,
             provider_tool: self.provider_tool,
+            repeatable,
             extensions: self.extensions,
             sizes: self.sizes,
             layout: self.layout,
         })
     }
+}
+
+/// What a flag says that only matters here for what it may do: whatever is not plainly no may be a yes.
+fn asked_for(value: &Value<'_>) -> Option<bool> {
+    (!value.is_null()).then(|| value.raw() != b"false")
 }
 
 /// A name, for messages; names were checked to be UTF-8 with the body.

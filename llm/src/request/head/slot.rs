@@ -35,6 +35,10 @@ pub(super) enum Slot {
     State(&'static str),
     /// A tool that the provider runs, which is not among the tools; by this name.
     ProviderTool(&'static str),
+    /// Whether the provider keeps the answer.
+    Store,
+    /// Whether the provider works on though nobody listens.
+    Background,
     /// What the answer must look like, where the provider explains that to the model in words of its own.
     Format,
     /// Never reaches the model.
@@ -122,6 +126,7 @@ fn chat(name: &[u8]) -> Slot {
         b"metadata" => Slot::Metadata,
         b"messages" => Slot::Prompt(Prompt::Messages),
         b"tools" | b"functions" => Slot::Tools,
+        b"store" => Slot::Store,
         b"web_search_options" => Slot::ProviderTool("web_search_options"),
         b"plugins" => Slot::ProviderTool("plugins"),
         b"logit_bias" | b"stop" => Slot::Silent,
@@ -139,6 +144,8 @@ fn responses(name: &[u8]) -> Slot {
         b"metadata" => Slot::Metadata,
         b"input" => Slot::Prompt(Prompt::Items),
         b"tools" => Slot::Tools,
+        b"store" => Slot::Store,
+        b"background" => Slot::Background,
         b"previous_response_id" => Slot::State("previous_response_id"),
         b"conversation" => Slot::State("conversation"),
         b"prompt" => Slot::State("prompt"),

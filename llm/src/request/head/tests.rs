@@ -234,6 +234,23 @@ fn an_embedding_has_no_template_and_no_output() {
 }
 
 #[test]
+fn what_leaves_something_behind_at_the_provider_is_not_repeatable() {
+    let chat = |members: &str| read(with(members).as_bytes()).unwrap().repeatable;
+    assert!(chat(r#""store":false"#) && chat(r#""store":null"#) && chat(r#""tools":[{"type":"function"}]"#));
+    assert!(!chat(r#""store":true"#) && !chat(r#""store":"yes""#) && !chat(r#""web_search_options":{}"#));
+    let responses = |members: &str| read_as(Dialect::OpenAiResponses, &format!(r#"{{"model":"m","input":"a"{members}}}"#)).repeatable;
+    assert!(responses(r#","store":false,"background":false,"previous_response_id":null"#));
+    assert!(!responses("") && !responses(r#","store":null"#), "responses are kept unless they are not to be");
+    for more in
+        [r#""background":true"#, r#""previous_response_id":"r""#, r#""conversation":"c""#, r#""tools":[{"type":"code_interpreter"}]"#]
+    {
+        assert!(!responses(&format!(r#","store":false,{more}"#)), "{more}");
+    }
+    assert!(read_as(Dialect::Gemini, r#"{"model":"m","contents":[]}"#).repeatable);
+    assert!(!read_as(Dialect::Gemini, r#"{"model":"m","contents":[],"tools":[{"codeExecution":{}}]}"#).repeatable);
+}
+
+#[test]
 fn tools_that_the_provider_runs_are_told_from_those_it_only_describes() {
     let run = |dialect, tools: &str| {
         let body = match dialect {

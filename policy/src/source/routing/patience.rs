@@ -1,4 +1,4 @@
-//! How long a config waits for answers, and what becomes of one whose caller has left.
+//! How long a config waits for answers, when it asks somebody else as well, and what becomes of an answer whose caller has left.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct Patience {
     /// Milliseconds between two pieces of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout_ms: Option<u32>,
+    /// Milliseconds from asking without such a sign of life until another one is asked as well; nobody where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge_after_ms: Option<u32>,
     /// Cancelled where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disconnect: Option<OnDisconnect>,
@@ -39,6 +42,7 @@ impl Patience {
         Self {
             first_byte_timeout_ms: self.first_byte_timeout_ms.or(outer.first_byte_timeout_ms),
             idle_timeout_ms: self.idle_timeout_ms.or(outer.idle_timeout_ms),
+            hedge_after_ms: self.hedge_after_ms.or(outer.hedge_after_ms),
             on_disconnect: self.on_disconnect.or(outer.on_disconnect),
         }
     }

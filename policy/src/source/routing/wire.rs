@@ -72,6 +72,8 @@ struct Flat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     idle_timeout_ms: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    hedge_after_ms: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     on_disconnect: Option<OnDisconnect>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cache: Option<CacheSettings>,
@@ -82,11 +84,12 @@ struct Flat {
 impl From<&RoutingDocument> for Flat {
     fn from(document: &RoutingDocument) -> Self {
         let RoutingDocument { strategy, patience, cache, embedding_dimensions } = document;
-        let Patience { first_byte_timeout_ms, idle_timeout_ms, on_disconnect } = *patience;
+        let Patience { first_byte_timeout_ms, idle_timeout_ms, hedge_after_ms, on_disconnect } = *patience;
         let common = Self {
             strategy: strategy.name().to_owned(),
             first_byte_timeout_ms,
             idle_timeout_ms,
+            hedge_after_ms,
             on_disconnect,
             cache: *cache,
             embedding_dimensions: *embedding_dimensions,
@@ -147,8 +150,8 @@ impl Flat {
             return Err(format!("`{stranger}` does not belong to strategy `{name}`, which takes {}", own.join(", ")));
         }
         let (cache, embedding_dimensions) = (self.cache, self.embedding_dimensions);
-        let Self { first_byte_timeout_ms, idle_timeout_ms, on_disconnect, .. } = self;
-        let patience = Patience { first_byte_timeout_ms, idle_timeout_ms, on_disconnect };
+        let Self { first_byte_timeout_ms, idle_timeout_ms, hedge_after_ms, on_disconnect, .. } = self;
+        let patience = Patience { first_byte_timeout_ms, idle_timeout_ms, hedge_after_ms, on_disconnect };
         Ok(RoutingDocument { strategy: self.into_strategy(name)?, patience, cache, embedding_dimensions })
     }
 
@@ -228,6 +231,7 @@ mod tests {
             json!({"strategy": "fallback", "attempts": [{"model": "@a", "timeout_ms": 5}], "retry_on": ["429", "5xx"], "total_budget_ms": 9}),
             json!({"strategy": "single", "model": "x/y", "first_byte_timeout_ms": 9, "idle_timeout_ms": 5, "on_disconnect": "drain"}),
             json!({"strategy": "single", "model": "x/y", "cache": {"mode": "exact", "ttl_seconds": 300, "include_sampled": false}}),
+            json!({"strategy": "fallback", "attempts": [{"model": "x/y"}], "hedge_after_ms": 400}),
             json!({"strategy": "cost_optimized", "quality_tier": "standard"}),
             json!({"strategy": "cost_optimized", "quality_tier": "premium", "allowed_models": ["openai/*"]}),
             json!({"strategy": "latency_optimized", "models": ["openai/gpt-4o", "gpt-5"]}),

@@ -3,14 +3,14 @@
 //! Leaves out: the money and the books, which whoever made the attempt settles.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use policy::decision::ResolvedTarget;
 use policy::source::RetryOn;
 
-use super::{Failed, back_off};
+use super::{Failed, First, back_off};
 use crate::clock;
 use crate::exchange::{Context, Failure, RefusedReply};
 use crate::health::OrgHealth;
@@ -33,12 +33,11 @@ pub(super) async fn send(
     outgoing: &Outgoing<'_>,
     timeout: Duration,
 ) -> Result<Reply, SendError> {
-    let sent = AtomicBool::new(false);
-    match pingora_timeout::timeout(timeout, upstream::send(&context.connections, policy, way, outgoing, &sent)).await {
+    match pingora_timeout::timeout(timeout, upstream::send(&context.connections, policy, way, outgoing)).await {
         Ok(answered) => answered,
         Err(_) => {
             let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            Err(SendError::Timeout { ms, sent: sent.load(Ordering::Relaxed) })
+            Err(SendError::Timeout { ms, sent: way.sent.load(Ordering::Relaxed) })
         }
     }
 }
@@ -49,8 +48,60 @@ pub(super) fn idle(context: &Context, target: &ResolvedTarget) -> Duration {
 }
 
 /// How long until something of an answer of `target` must be there, where the policy says.
-pub(super) fn first_byte(target: &ResolvedTarget) -> Option<Duration> {
+fn first_byte(target: &ResolvedTarget) -> Option<Duration> {
     target.patience.first_byte_timeout_ms.map(|ms| Duration::from_millis(ms.into()))
+}
+
+/// How long until the head of an answer of `target` must be there, where its route says `timeout` and so much time is left.
+pub(super) fn until_head(context: &Context, target: &ResolvedTarget, timeout: Option<Duration>, left: Duration) -> Duration {
+    let timeout = timeout.into_iter().chain(first_byte(target)).min();
+    timeout.unwrap_or(context.limits.attempt_timeout).min(left)
+}
+
+/// How long is waited for what an answer begins with, whose head is there.
+#[derive(Clone, Copy)]
+pub(super) struct FirstPatience {
+    /// How long the head took.
+    took: Duration,
+    /// Until the first piece of a stream.
+    piece: Duration,
+    /// Between two pieces of a whole answer.
+    idle: Duration,
+    limit: Option<Instant>,
+}
+
+impl FirstPatience {
+    /// For an answer of `target` whose head took so long, in an exchange that has to be over at `limit`.
+    pub(super) fn of(context: &Context, target: &ResolvedTarget, took: Duration, limit: Option<Instant>) -> Self {
+        let idle = idle(context, target);
+        let rest = limit.map_or(Duration::MAX, |limit| limit.saturating_duration_since(clock::instant()));
+        let piece = first_byte(target).map_or(idle, |limit| limit.saturating_sub(took)).min(rest);
+        Self { took, piece, idle, limit }
+    }
+}
+
+/// Why an answer whose head promised one does not begin.
+pub(super) enum Unheard {
+    /// Nothing came of it.
+    Silent(SendError),
+    /// It broke off.
+    Broken(Failure),
+}
+
+/// What an answer begins with: the first piece where a stream was asked for and comes, or all of it.
+pub(super) async fn first(reply: &mut Reply, streamed: bool, patience: FirstPatience, name: &Arc<str>) -> Result<First, Unheard> {
+    let FirstPatience { took, piece, idle, limit } = patience;
+    if !(streamed && reply.streams()) {
+        return whole_body(reply, (idle, limit), Arc::clone(name)).await.map(First::Whole).map_err(Unheard::Broken);
+    }
+    match pingora_timeout::timeout(piece, reply.body.next()).await {
+        Ok(Ok(Some(piece))) => Ok(First::Piece(piece)),
+        Ok(Ok(None) | Err(_)) => Err(Unheard::Broken(Failure::Cut { target: Arc::clone(name) })),
+        Err(_) => {
+            let ms = u64::try_from(piece.saturating_add(took).as_millis()).unwrap_or(u64::MAX);
+            Err(Unheard::Silent(SendError::Timeout { ms, sent: true }))
+        }
+    }
 }
 
 /// The whole body of an answer from the target of this name, as long as neither a silence nor the exchange is over.

@@ -32,15 +32,20 @@ impl Signer {
 
     /// Writes the header lines that sign a POST of `body` to `url`; `false` when that can't be signed.
     pub(crate) fn write(&self, url: &str, body: &[u8], wire: &mut BytesMut) -> bool {
-        self.write_at(clock::now().into(), url, body, wire)
+        self.write_at(clock::now().into(), ("POST", url), body, wire)
     }
 
-    fn write_at(&self, time: SystemTime, url: &str, body: &[u8], wire: &mut BytesMut) -> bool {
+    /// Writes the header lines that sign a GET of `url`; `false` when that can't be signed.
+    pub(crate) fn write_get(&self, url: &str, wire: &mut BytesMut) -> bool {
+        self.write_at(clock::now().into(), ("GET", url), &[], wire)
+    }
+
+    fn write_at(&self, time: SystemTime, (method, url): (&str, &str), body: &[u8], wire: &mut BytesMut) -> bool {
         let identity = self.credentials.clone().into();
         let settings = SigningSettings::default();
         let params = v4::SigningParams::builder().identity(&identity).region(&self.region).name(SERVICE).time(time).settings(settings);
-        let headers = std::iter::once(("content-type", "application/json"));
-        let (Ok(params), Ok(request)) = (params.build(), SignableRequest::new("POST", url, headers, SignableBody::Bytes(body))) else {
+        let headers = (method == "POST").then_some(("content-type", "application/json")).into_iter();
+        let (Ok(params), Ok(request)) = (params.build(), SignableRequest::new(method, url, headers, SignableBody::Bytes(body))) else {
             return false;
         };
         let Ok(signed) = sign(request, &SigningParams::from(params)) else { return false };

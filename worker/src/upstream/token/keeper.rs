@@ -37,11 +37,12 @@ impl Keeper {
 
     /// Runs until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut adoptions = self.context.policies.adoptions();
         loop {
             let wait = self.fetch_what_is_due(&stop);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.context.policies.adopted() => {}
+                changed = adoptions.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }

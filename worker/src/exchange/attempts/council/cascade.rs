@@ -32,7 +32,7 @@ impl<'p> Council<'_, '_, 'p> {
             }
         }
         let will_do = outcomes.last().is_some_and(|outcome| outcome.outcome == ACCEPTED);
-        self.flight.lock().trace.push(TraceStep::Cascade { config: Arc::clone(&cascade.config), steps: outcomes });
+        self.beside.lock().trace.push(TraceStep::Cascade { config: Arc::clone(&cascade.config), steps: outcomes });
         match answered {
             Ok(_) if !will_do => Err(late()),
             answered => answered,

@@ -138,7 +138,7 @@ impl<'p> Council<'_, '_, 'p> {
             members: heard.iter().enumerate().map(outcome).collect(),
             instead: verdict.and_then(|verdict| verdict.instead.map(Into::into)),
         };
-        self.flight.lock().trace.push(step);
+        self.beside.lock().trace.push(step);
     }
 }
 
