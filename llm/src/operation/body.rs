@@ -14,6 +14,8 @@ use crate::tokens::{PromptSizes, TokenEstimate, estimate};
 
 /// No real request has more top-level members; it keeps the search for duplicates short.
 const MEMBER_LIMIT: usize = 256;
+/// Bytes of a model's name at most.
+const MODEL_LIMIT: usize = 256;
 /// How many answers may be asked for, in words.
 const POSITIVE: &str = "a whole number from 1 to 4294967295";
 /// Tokens that may be asked for, in words.
@@ -151,6 +153,7 @@ impl<'a> Asked<'a> {
             (_, model) => model,
         };
         match &self.model {
+            _ if model.len() > MODEL_LIMIT => Err(ReadRequestError::WrongType { field: "model".to_owned(), expected: "at most 256 bytes long" }),
             Some(named) if *named != model => Err(ReadRequestError::SeveralModels),
             _ => {
                 self.model = Some(model);
