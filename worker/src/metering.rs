@@ -113,6 +113,7 @@ impl<'c> Booking<'c> {
             trace: TraceRecord::default(),
             facts: None,
             cache: None,
+            unpriced: false,
         };
         let traced = context.otlp.as_ref().map(|_| Box::default());
         Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }
@@ -145,7 +146,7 @@ impl<'c> Booking<'c> {
         let event = &mut self.event;
         let target = admission.target();
         event.kind = EventKind::UnknownOutcome;
-        event.model = Some(Arc::clone(&target.model));
+        event.model = Some(Arc::clone(&target.model)).filter(|model| !model.is_empty());
         event.provider = Some(Arc::clone(&target.provider_name));
         event.rates = target.prices.as_ref().map(|prices| prices.rates);
         event.price_version = Arc::clone(&target.price_version);
@@ -293,6 +294,17 @@ impl<'c> Booking<'c> {
     /// What all attempts so far consumed, and what it cost.
     pub(crate) fn spent(&self) -> (TokenBuckets, NanoUsd) {
         (self.event.tokens, self.event.cost)
+    }
+
+    /// Something was consumed that nobody could count or price.
+    pub(crate) fn unpriced(&mut self) {
+        self.event.unpriced = true;
+        self.context.metrics.unpriced();
+    }
+
+    /// Whether the cost so far is all that was consumed.
+    pub(crate) fn is_priced(&self) -> bool {
+        !self.event.unpriced
     }
 
     /// The first byte of the answer goes out.

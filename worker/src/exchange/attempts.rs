@@ -25,7 +25,7 @@ use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 
 pub(crate) use council::Whole;
-pub(crate) use hearing::next_within;
+pub(crate) use hearing::{REPLY_LIMIT, chain, idle, next_within, refusal_body, until_head};
 use hearing::{FirstPatience, Refused, Unheard};
 
 use hedge::Manner;
