@@ -244,7 +244,8 @@ mod tests {
         let body = br#"{"model":"m","messages":[],"mlx:tags":{"team":"sales","app":"body"}}"#;
         let head = Dialect::OpenAiChat.read_head(body, None).expect("a request");
         let bound: Tags = [("team", "support")].into_iter().collect();
-        let (tags, trace) = tags(&bound, &Said::of(&head), &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
+        let (tags, trace) =
+            tags(&bound, &Said::of(&head), &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
         let pairs: Vec<_> = tags.iter().collect();
         assert_eq!(pairs, [("app", "body"), ("run", "7"), ("team", "support")]);
         let expected = TraceStep::TagOverrideIgnored { tag: Arc::from("team"), asked: Arc::from("sales"), bound: Arc::from("support") };

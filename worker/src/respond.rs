@@ -88,7 +88,9 @@ impl Refusal {
                 "unknown_route",
                 "there is nothing at this path; OpenAI's surface is at `/v1`, Anthropic's at `/anthropic/v1`, Gemini's at `/gemini/v1beta`",
             ),
-            Failure::WrongMethod(methods) => plain(405, "invalid_request_error", "method_not_allowed", format!("this path takes {methods}")),
+            Failure::WrongMethod(methods) => {
+                plain(405, "invalid_request_error", "method_not_allowed", format!("this path takes {methods}"))
+            }
             Failure::UnknownModelId(model) => Self {
                 param: Some("model".to_owned()),
                 ..plain(404, "invalid_request_error", "model_not_found", format!("there is no model `{model}` for this key"))

@@ -153,7 +153,9 @@ impl<'a> Asked<'a> {
             (_, model) => model,
         };
         match &self.model {
-            _ if model.len() > MODEL_LIMIT => Err(ReadRequestError::WrongType { field: "model".to_owned(), expected: "at most 256 bytes long" }),
+            _ if model.len() > MODEL_LIMIT => {
+                Err(ReadRequestError::WrongType { field: "model".to_owned(), expected: "at most 256 bytes long" })
+            }
             Some(named) if *named != model => Err(ReadRequestError::SeveralModels),
             _ => {
                 self.model = Some(model);

@@ -36,8 +36,13 @@ pub(crate) enum Endpoint<'a> {
 impl<'a> Endpoint<'a> {
     /// Finds the endpoint.
     pub(crate) fn find(method: &Method, path: &'a str, headers: &HeaderMap) -> Self {
-        match (Self::known(method, path), operation::find(method.as_str(), path, headers.contains_key("anthropic-version"))) {
-            (Self::Unknown | Self::WrongMethod(_), Lookup::Operation(found)) => Self::Passthrough(found),
+        let known = Self::known(method, path);
+        // Whoever asks a model does not wait for a look into the longer table.
+        if !matches!(known, Self::Unknown | Self::WrongMethod(_)) {
+            return known;
+        }
+        match (known, operation::find(method.as_str(), path, headers.contains_key("anthropic-version"))) {
+            (_, Lookup::Operation(found)) => Self::Passthrough(found),
             (Self::Unknown, Lookup::Other(verbs)) => Self::WrongMethod(verbs),
             (known, _) => known,
         }

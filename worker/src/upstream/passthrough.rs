@@ -99,7 +99,9 @@ impl Passed<'_> {
         let edits = self.asked.edits(model);
         let length = edits.edited_length();
         let mut wire = BytesMut::with_capacity(length.saturating_add(forwarded.len()).saturating_add(1024));
-        for part in [operation.verb.as_str().as_bytes(), b" ", site.path.as_bytes(), path, b" HTTP/1.1\r\nHost: ", site.authority.as_bytes()] {
+        for part in
+            [operation.verb.as_str().as_bytes(), b" ", site.path.as_bytes(), path, b" HTTP/1.1\r\nHost: ", site.authority.as_bytes()]
+        {
             wire.put_slice(part);
         }
         let json = HeaderValue::from_static("application/json");

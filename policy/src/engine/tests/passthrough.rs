@@ -33,8 +33,7 @@ fn company(patch: Value) -> Engine {
 }
 
 fn asked(spends: Spends, model: &str) -> RequestFacts {
-    let passthrough =
-        Passthrough { operation: "POST /openai/v1/things".into(), interface: Interface::Openai, spends, provider: None };
+    let passthrough = Passthrough { operation: "POST /openai/v1/things".into(), interface: Interface::Openai, spends, provider: None };
     RequestFacts {
         surface: Surface::Passthrough,
         passthrough: Some(passthrough),

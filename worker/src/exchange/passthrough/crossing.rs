@@ -11,7 +11,6 @@ use llm::tokens::TokenEstimate;
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Permit, ResolvedTarget, Trace, TraceStep};
 use policy::facts::{RequestFacts, Spends};
-use policy::price::TokenBuckets;
 
 use crate::clock;
 use crate::enforce::{Admission, Gate};
@@ -178,11 +177,11 @@ impl<'c, 'p> Crossing<'c, 'p> {
     /// The most that it can have consumed, for an answer that does not say; nothing where there is no price or no bound.
     fn bound(&self) -> Option<Consumption> {
         let target = self.target;
-        target.prices.as_ref()?;
+        let prices = target.prices.as_ref()?;
         let input = target.input_bound(self.facts)?;
         self.facts.max_output_tokens.or(target.max_output_tokens.map(u64::from))?;
         let output = target.output_limit(self.facts.max_output_tokens).saturating_mul(u64::from(self.facts.choices));
-        Some(Consumption { tokens: TokenBuckets { input, output, ..TokenBuckets::default() }, estimated: true })
+        Some(Consumption { tokens: prices.rates_for(input).dearest_kinds(input, output), estimated: true })
     }
 
     /// Tells the caller no, and books that it was told.
