@@ -154,6 +154,12 @@ impl Operation {
         self.path.starts_with("/v1/images/")
     }
 
+    /// Whether it begins an upload or goes on with one, at an address that the provider's answer names.
+    #[must_use]
+    pub fn uploads(&self) -> bool {
+        self.path.starts_with("/upload/")
+    }
+
     /// Whether it is the completion of a text, whose streams report usage only where that is asked for.
     #[must_use]
     pub fn completes_text(&self) -> bool {

@@ -3,6 +3,8 @@
 //! The presented key is hashed and looked up in the bundles in memory. Tags follow the contract's precedence: bound to the key, then to the
 //! project, then the body's, then the header's; trying to override a bound tag changes nothing and is recorded.
 
+pub(crate) mod ticket;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

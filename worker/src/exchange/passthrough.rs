@@ -7,20 +7,22 @@
 
 mod crossing;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use llm::dialect::Dialect;
-use llm::operation::{self, Found, Takes};
+use llm::operation::{self, Family, Found, Takes};
 use pingora_core::protocols::http::ServerSession;
+use pingora_http::RequestHeader;
 use policy::decision::{DenialReason, Permit, Route, Trace};
 use policy::facts::{RequestFacts, Surface};
 
 use super::call::{Errand, Exchange, fingerprint, turn_away};
 use super::{Arrival, Context, Failure, dry_run};
 use crate::guard::{Guarded, guard, guard_opaque};
-use crate::identity;
+use crate::identity::{self, Caller, Unidentified, ticket};
 use crate::ingress::endpoint::dialect_of_family;
-use crate::ingress::headers::{CallerHeaders, key_in_query, passed_query, presented_key};
+use crate::ingress::headers::{CallerHeaders, key_in_query, passed_query, presented_key, ticket_in_query};
 use crate::ingress::{ReadFailure, body, percent_decoded};
 use crate::metering::Booking;
 use crate::respond::head::Sent;
@@ -35,6 +37,8 @@ struct Line<'p> {
     query: String,
     content_type: Option<HeaderValue>,
     accept: Option<HeaderValue>,
+    /// The address at which the caller has reached us, where it has to come again.
+    reached_at: Option<String>,
 }
 
 /// A request that was read.
@@ -50,11 +54,8 @@ struct Asked<'r> {
 /// Answers one request; the status that went out.
 pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arrival: &Arrival, found: Found<'_>) -> Sent {
     let dialect = dialect_of_family(found.operation.family);
-    let head = session.req_header();
-    let in_query = head.uri.query().filter(|_| dialect == Dialect::Gemini).and_then(key_in_query);
-    let presented = presented_key(&head.headers).or(in_query);
-    let caller = match identity::identify(&context.policies, presented) {
-        Ok(caller) => caller,
+    let (caller, begun_at) = match who(context, session, arrival, found) {
+        Ok(known) => known,
         Err(unidentified) => return turn_away(session, arrival, dialect, unidentified).await,
     };
     let exchange = Exchange { context, caller: &caller, arrival, dialect, errand: Errand::Answer };
@@ -65,7 +66,9 @@ pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arriva
         Err(failure) => return exchange.refuse(session, booking, failure.into(), Trace::default()).await,
     };
     let read = Line::of(session, found).and_then(|line| {
-        let headers = CallerHeaders::read(&session.req_header().headers)?;
+        let mut headers = CallerHeaders::read(&session.req_header().headers)?;
+        // What was begun at one provider goes on there.
+        headers.provider = begun_at.or(headers.provider);
         Ok((line, headers))
     });
     let (line, headers) = match read {
@@ -106,6 +109,26 @@ pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arriva
     cross(exchange, session, booking, (&line, &asked, &permit), trace).await
 }
 
+/// Who calls: whose key it is, or who began the upload that goes on, and where.
+fn who(
+    context: &Context,
+    session: &ServerSession,
+    arrival: &Arrival,
+    found: Found<'_>,
+) -> Result<(Caller, Option<Arc<str>>), Unidentified> {
+    let head = session.req_header();
+    let query = head.uri.query().unwrap_or_default();
+    let in_query = Some(query).filter(|_| found.operation.family == Family::Gemini).and_then(key_in_query);
+    let presented = presented_key(&head.headers).or(in_query);
+    let ticket = ticket_in_query(query).filter(|_| presented.is_none() && found.operation.uploads());
+    if let Some(ticket) = ticket {
+        let query = passed_query(query).ok_or(Unidentified::UnknownKey)?;
+        let redeemed = ticket::redeem(&context.policies, ticket, &query, arrival.time).ok_or(Unidentified::UnknownKey)?;
+        return Ok((redeemed.0, Some(redeemed.1)));
+    }
+    identity::identify(&context.policies, presented).map(|caller| (caller, None))
+}
+
 async fn cross<'c>(
     exchange: Exchange<'c>,
     session: &mut ServerSession,
@@ -128,6 +151,7 @@ async fn cross<'c>(
         accept: line.accept.as_ref(),
         forwarded: &asked.headers.forwarded,
         caller_key: asked.headers.provider_key.as_ref(),
+        reached_at: line.reached_at.as_deref(),
     };
     let crossing = Crossing::new(exchange, (permit, target), &asked.facts, booking, trace);
     Box::pin(crossing.run(session, &passed, asked.rate)).await
@@ -140,7 +164,8 @@ impl<'p> Line<'p> {
         let query = query.ok_or(ReadFailure::Query)?;
         let value = |name: header::HeaderName| one(&head.headers, &name);
         let model = found.model.map(|model| percent_decoded(model).unwrap_or_else(|| model.to_owned()));
-        Ok(Self { found, model, query, content_type: value(header::CONTENT_TYPE)?, accept: value(header::ACCEPT)? })
+        let reached_at = found.operation.uploads().then(|| reached_at(head));
+        Ok(Self { found, model, query, content_type: value(header::CONTENT_TYPE)?, accept: value(header::ACCEPT)?, reached_at })
     }
 
     fn read<'r>(&'r self, exchange: Exchange<'_>, body: &'r Bytes, headers: CallerHeaders) -> Result<(Asked<'r>, Trace), Failure> {
@@ -178,6 +203,16 @@ impl<'p> Line<'p> {
         }
         Ok(guard_opaque(exchange, &asked.facts, trace))
     }
+}
+
+/// Scheme, host and prefix by which a caller has come. Whoever ends TLS before us says so, as proxies do.
+fn reached_at(head: &RequestHeader) -> String {
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = if text("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) { "https" } else { "http" };
+    let host = text("host").or(head.uri.authority().map(|authority| authority.as_str())).unwrap_or_default();
+    let prefix = Family::Gemini.prefix();
+    let prefix = if head.uri.path().starts_with(&format!("{prefix}/")) { prefix } else { "" };
+    format!("{scheme}://{host}{prefix}")
 }
 
 /// The one value of a header; two could be read in two ways.

@@ -183,6 +183,11 @@ pub(crate) fn passed_query(query: &str) -> Option<String> {
     Some(query.split('&').filter(|pair| !pair.is_empty()).filter(passes).collect::<Vec<_>>().join("&"))
 }
 
+/// The ticket in a query, if there is one.
+pub(crate) fn ticket_in_query(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(TICKET)?.strip_prefix('='))
+}
+
 fn product(agent: &HeaderValue) -> Option<Arc<str>> {
     let agent = agent.to_str().ok()?;
     let end = agent.find(['/', ' ', '(']).unwrap_or(agent.len()).min(64);

@@ -24,6 +24,8 @@ use crate::clock;
 use crate::exchange::attempts::{REPLY_LIMIT, idle, next_within};
 use crate::exchange::passthrough::{Crossing, Spent};
 use crate::exchange::{Failure, RefusedReply};
+use crate::identity::ticket;
+use crate::ingress::headers::{TICKET, passed_query};
 use crate::metering::consumption;
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent};
@@ -33,8 +35,14 @@ use crate::upstream::{Reply, ReplyBody};
 /// What of a provider's head says something of the body, or of the file that it is.
 const OF_THE_BODY: [HeaderName; 5] =
     [header::CONTENT_DISPOSITION, header::CONTENT_LANGUAGE, header::ETAG, header::LAST_MODIFIED, header::CACHE_CONTROL];
-/// How an upload goes on.
-const UPLOADS: &str = "x-goog-upload-";
+/// How an upload stands.
+const OF_AN_UPLOAD: [HeaderName; 3] = [
+    HeaderName::from_static("x-goog-upload-status"),
+    HeaderName::from_static("x-goog-upload-chunk-granularity"),
+    HeaderName::from_static("x-goog-upload-size-received"),
+];
+/// Where it goes on.
+const UPLOAD_URL: HeaderName = HeaderName::from_static("x-goog-upload-url");
 
 /// How a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +68,7 @@ pub(crate) async fn pass(
     mut reply: Reply,
     rate: Option<(u32, u64)>,
 ) -> Sent {
-    let mut head = head_of(&crossing, &reply, rate);
+    let mut head = head_of(&crossing, passed, &reply, rate);
     let (operation, metered) = (passed.found.operation, crossing.spends() == Spends::Tokens);
     let length = reply.body.length();
     let mut beginning = Vec::new();
@@ -100,11 +108,15 @@ pub(crate) async fn pass(
 }
 
 /// What the caller's head says: ours, and of the provider's what is about the body.
-fn head_of(crossing: &Crossing<'_, '_>, reply: &Reply, rate: Option<(u32, u64)>) -> Head {
+fn head_of(crossing: &Crossing<'_, '_>, passed: &Passed<'_>, reply: &Reply, rate: Option<(u32, u64)>) -> Head {
     let mut head = Head::new(reply.status, &crossing.exchange.arrival.request_id);
     for (name, value) in reply.body.headers().into_iter().flatten() {
-        if OF_THE_BODY.contains(name) || name.as_str().starts_with(UPLOADS) {
+        if OF_THE_BODY.contains(name) || OF_AN_UPLOAD.contains(name) {
             head.value(name.clone(), value.clone());
+        } else if *name == UPLOAD_URL
+            && let Some(url) = value.to_str().ok().and_then(|url| own_upload_url(crossing, passed, url))
+        {
+            head.text(UPLOAD_URL, &url);
         }
     }
     for (name, value) in &reply.passed {
@@ -120,6 +132,18 @@ fn head_of(crossing: &Crossing<'_, '_>, reply: &Reply, rate: Option<(u32, u64)>)
     let (context, policy) = (crossing.exchange.context, &crossing.exchange.caller.policy);
     budget(&mut head, &context.budgets, policy, (crossing.permit, Some(crossing.target)), crossing.facts.time);
     head
+}
+
+/// An upload goes on through us, at an address with a ticket in it: the provider's own would lead past us.
+fn own_upload_url(crossing: &Crossing<'_, '_>, passed: &Passed<'_>, url: &str) -> Option<String> {
+    let (reached_at, path) = (passed.reached_at?, passed.found.operation.path);
+    let (address, query) = url.split_once('?')?;
+    address.ends_with(path).then_some(())?;
+    let query = passed_query(query)?;
+    let caller = crossing.exchange.caller;
+    let key = caller.policy.engine.key(caller.subject.key)?;
+    let ticket = ticket::issue(key, &crossing.target.provider_name, &query, clock::now());
+    Some(format!("{reached_at}{path}?{query}&{TICKET}={ticket}"))
 }
 
 /// An answer that is here as a whole: what it consumed is known before anything goes out.

@@ -35,6 +35,8 @@ pub(crate) struct Passed<'r> {
     pub forwarded: &'r Forwarded,
     /// The caller's own upstream key for this one call.
     pub caller_key: Option<&'r SecretString>,
+    /// The address at which the caller has reached us, where its upload goes on there.
+    pub reached_at: Option<&'r str>,
 }
 
 /// Sends one admitted request and waits for the response head. `sent` becomes true before anything is sent.

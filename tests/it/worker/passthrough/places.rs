@@ -114,6 +114,57 @@ async fn geminis_models_stand_in_paths_and_bodies() {
     assert_eq!((sent.header("content-type"), &*sent.body), (Some("image/png"), &[0, 1, 2][..]));
 }
 
+/// Clients upload to Gemini in two steps, the second to the address that they are given, and without a key.
+#[tokio::test]
+async fn an_upload_in_steps_goes_on_through_the_worker() {
+    let (mut fleet, key) = governed(|_| {}).await;
+    let place = format!("http://{}/upload/v1beta/files?upload_id=abc%2F1&upload_protocol=resumable", fleet.provider.address());
+    let begun = || {
+        Answer::bytes("").header("X-Goog-Upload-URL", &place).header("X-Goog-Upload-Status", "active").header("X-GUploader-UploadID", "x")
+    };
+    let start = post("/gemini/upload/v1beta/files", &key, &json!({"file": {"display_name": "a"}}))
+        .header("Host", "models.example:8080")
+        .header("X-Forwarded-Proto", "https")
+        .header("X-Goog-Upload-Protocol", "resumable")
+        .header("X-Goog-Upload-Command", "start");
+    fleet.provider.next(begun());
+    let reply = send(&fleet, &start).await;
+    assert_eq!((reply.status(), reply.header("x-goog-upload-status"), reply.header("x-guploader-uploadid")), (200, Some("active"), None));
+    let url = reply.header("x-goog-upload-url").expect("an address").to_owned();
+    let path = url.strip_prefix("https://models.example:8080").unwrap_or_else(|| panic!("{url}"));
+    assert!(path.starts_with("/gemini/upload/v1beta/files?upload_id=abc%2F1&upload_protocol=resumable&mlx_ticket=key_"), "{path}");
+    assert!(!url.contains(&key) && !url.contains(UPSTREAM_KEY), "{url}");
+    // Another worker knows it too.
+    fleet.join(fleet.worker_options()).await;
+    let piece = |path: &str| {
+        let request = tests::http::Request::new("POST", path).header("X-Goog-Upload-Command", "upload, finalize");
+        request.header("X-Goog-Upload-Offset", "0").body(vec![1, 2, 3])
+    };
+    fleet.provider.next(Answer::json(&json!({"file": {"name": "files/f"}})).header("X-Goog-Upload-Status", "final"));
+    let reply = send(&fleet, &piece(path)).await;
+    assert_eq!((reply.status(), reply.header("x-goog-upload-status")), (200, Some("final")), "{}", reply.text());
+    let sent = fleet.provider.last();
+    assert_eq!(sent.target, "POST /upload/v1beta/files?upload_id=abc%2F1&upload_protocol=resumable");
+    assert_eq!(
+        (sent.header("x-goog-upload-offset"), sent.header("x-goog-api-key"), &*sent.body),
+        (Some("0"), Some(UPSTREAM_KEY), &[1, 2, 3][..])
+    );
+    let log = fleet.logged(2, "status: 200").await;
+    assert!(log.iter().all(|row| row["key"]["name"] == "main" && row["provider"] == "gem"), "{log:#?}");
+    // It opens this upload only, for this path only, and only as it was given.
+    let asked = fleet.provider.count();
+    for other in [
+        path.replace("abc", "abd"),
+        path.replace("mlx_ticket=key_", "mlx_ticket=key_x"),
+        path.replace("upload_protocol=resumable&", ""),
+        path.replace("/upload/v1beta/files", "/v1beta/files"),
+        path[..path.len() - 4].to_owned(),
+    ] {
+        assert_eq!(send(&fleet, &piece(&other)).await.status(), 401, "{other}");
+    }
+    assert_eq!(fleet.provider.count(), asked);
+}
+
 #[tokio::test]
 async fn azure_has_its_own_paths_for_it() {
     let (fleet, key) = governed(|wanted| {
