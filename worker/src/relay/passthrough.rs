@@ -126,6 +126,7 @@ fn head_of(crossing: &Crossing<'_, '_>, passed: &Passed<'_>, reply: &Reply, rate
         head.value(header::CONTENT_TYPE, content_type.clone());
     }
     head.served_by(&crossing.target.provider_name, &crossing.target.model);
+    head.cache(crossing.booking.cache_word());
     if let Some((limit, remaining)) = rate {
         head.rate(limit, remaining);
     }
@@ -350,6 +351,7 @@ pub(crate) async fn pass_refusal(mut crossing: Crossing<'_, '_>, session: &mut S
         head.value(name, value);
     }
     head.served_by(&crossing.target.provider_name, &crossing.target.model);
+    head.cache(crossing.booking.cache_word());
     head.cost(crossing.booking.cost());
     crossing.booking.first_byte();
     let sent = head.send(session, json(), body).await;

@@ -276,6 +276,7 @@ mod tests {
             trace: TraceRecord::default(),
             facts: None,
             cache: None,
+            unpriced: false,
         };
         let traced = |span, after| TracedAttempt {
             span,

@@ -3,7 +3,7 @@
 //!
 //! Promises: the path is one of the table's, with parts that can't lead elsewhere; no key of ours and no header but the listed ones goes along.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::HeaderValue;
@@ -39,13 +39,12 @@ pub(crate) struct Passed<'r> {
     pub reached_at: Option<&'r str>,
 }
 
-/// Sends one admitted request and waits for the response head. `sent` becomes true before anything is sent.
+/// Sends one admitted request and waits for the response head.
 pub(crate) async fn send(
     connections: &Connections,
     policy: &OrgPolicy,
     way: &Way<'_, '_>,
     passed: &Passed<'_>,
-    sent: &AtomicBool,
 ) -> Result<Reply, SendError> {
     let target = way.admission.target();
     let unusable = |problem| SendError::Unusable { provider: target.provider_name.to_string(), problem };
@@ -59,7 +58,7 @@ pub(crate) async fn send(
     let path = passed.path_at(&line.vendor, &target.model).ok_or_else(|| unusable("it has another interface"))?;
     let request = passed.to_wire(&path, line, way, token.as_deref()).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
-    sent.store(true, Ordering::Relaxed);
+    way.sent.store(true, Ordering::Relaxed);
     let reply = connections.exchange(&addresses, &request).await?;
     Ok(Reply { spoken: dialect_of_family(passed.found.operation.family), ..reply })
 }

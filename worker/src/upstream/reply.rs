@@ -185,7 +185,7 @@ impl ReplyBody {
     /// The head of the answer as it came, where it came over a connection.
     pub(crate) fn headers(&self) -> Option<&HeaderMap> {
         match self {
-            Self::Provider(body) => body.session.resp_header().map(|head| &head.headers),
+            Self::Provider(body) => body.wire.head().map(|head| &head.headers),
             Self::Framed(_) | Self::Simulated(_) => None,
         }
     }

@@ -154,7 +154,7 @@ async fn an_upload_in_steps_goes_on_through_the_worker() {
     // It opens this upload only, for this path only, and only as it was given.
     let asked = fleet.provider.count();
     for other in [
-        path.replace("abc", "abd"),
+        path.replace("abc", "xyz"),
         path.replace("mlx_ticket=key_", "mlx_ticket=key_x"),
         path.replace("upload_protocol=resumable&", ""),
         path.replace("/upload/v1beta/files", "/v1beta/files"),

@@ -14,7 +14,7 @@ use policy::facts::{RequestFacts, Spends};
 
 use crate::clock;
 use crate::enforce::{Admission, Gate};
-use crate::exchange::attempts::{chain, first_byte, refusal_body};
+use crate::exchange::attempts::{chain, refusal_body, until_head};
 use crate::exchange::call::Exchange;
 use crate::exchange::{Failure, RefusedReply};
 use crate::metering::{AttemptEnd, Booking, Consumption};
@@ -82,7 +82,7 @@ impl<'c, 'p> Crossing<'c, 'p> {
     /// Holds the money and writes down that it is held.
     async fn admit(&mut self) -> Result<(), Failure> {
         let (context, policy) = (self.exchange.context, &self.exchange.caller.policy);
-        let gate = Gate { budgets: &context.budgets, policy, facts: self.facts, now: clock::now() };
+        let gate = Gate { budgets: &context.budgets, policy, facts: self.facts, clamps: false, now: clock::now() };
         let admitted = gate.admit(self.permit.claims(), self.target, &mut self.trace).await;
         let admission = admitted.map_err(|reason| {
             self.trace.push(TraceStep::Attempt { target: self.label(), outcome: "refused".into(), ms: 0 });
@@ -101,12 +101,12 @@ impl<'c, 'p> Crossing<'c, 'p> {
         let Exchange { context, caller, .. } = self.exchange;
         let Some(admission) = &self.admission else { return Err(Failure::Bug) };
         let trace = self.booking.attempt(admission, &caller.policy, self.facts, self.began);
-        let way = Way { admission, trace };
-        let left = self.booking.limit().map_or(Duration::MAX, |limit| limit.saturating_duration_since(self.began));
-        let limit = first_byte(self.target).unwrap_or(context.limits.attempt_timeout).min(left);
         let sent = AtomicBool::new(false);
+        let way = Way { admission, trace, sent: &sent };
+        let left = self.booking.limit().map_or(Duration::MAX, |limit| limit.saturating_duration_since(self.began));
+        let limit = until_head(context, self.target, None, left);
         let answered = {
-            let sending = pin!(pingora_timeout::timeout(limit, send(&context.connections, &caller.policy, &way, passed, &sent)));
+            let sending = pin!(pingora_timeout::timeout(limit, send(&context.connections, &caller.policy, &way, passed)));
             tokio::select! {
                 biased;
                 answered = sending => Some(answered),
