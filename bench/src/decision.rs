@@ -147,6 +147,7 @@ fn facts(model: &str) -> RequestFacts {
     RequestFacts {
         model: model.into(),
         surface: Surface::OpenaiChat,
+        passthrough: None,
         stream: false,
         input_tokens: 220,
         input_tokens_bound: 1_024,

@@ -7,7 +7,8 @@
 //!
 //! The rooms: [`json`] reads JSON without a tree, [`splice`] edits bytes in place, [`request`], [`response`], [`usage`], [`tokens`]
 //! and [`error`] are the forms all dialects share, [`dialect`] has one file an API, [`stream`] frames and meters event streams,
-//! [`texts`] finds what was said where it stands, [`convert`] says in one dialect what was said in another.
+//! [`texts`] finds what was said where it stands, [`convert`] says in one dialect what was said in another, [`operation`] is the table of what is
+//! passed through unread.
 
 #![warn(missing_docs)]
 
@@ -15,6 +16,7 @@ pub mod convert;
 pub mod dialect;
 pub mod error;
 pub mod json;
+pub mod operation;
 pub mod request;
 pub mod response;
 pub mod splice;

@@ -15,6 +15,7 @@ mod extensions;
 mod field;
 mod head;
 mod layout;
+mod removal;
 mod rewrite;
 mod unstreamed;
 
@@ -25,6 +26,7 @@ pub use extensions::{Extensions, Metadata};
 pub(crate) use field::Field;
 pub use head::{Addressed, Head};
 pub use layout::Layout;
+pub(crate) use removal::Removals;
 pub use rewrite::{OutputField, OutputLimit, Rewrite};
 pub use unstreamed::unstreamed;
 

@@ -28,13 +28,17 @@ pub struct Usage {
     pub reasoning_tokens: Option<u64>,
     /// Output that was sound.
     pub output_audio_tokens: Option<u64>,
+    /// Input that was pictures, where that is told apart.
+    pub input_image_tokens: Option<u64>,
+    /// Output that was pictures, where that is told apart.
+    pub output_image_tokens: Option<u64>,
     /// What the provider adds it up to.
     pub total_tokens: Option<u64>,
 }
 
 /// Disjoint buckets, as prices are for.
 ///
-/// Invariant: the five buckets add up to the provider's total. `cache_write_1h` and the two `audio` figures are *of which*, not
+/// Invariant: the five buckets add up to the provider's total. `cache_write_1h` and the figures of sound and pictures are *of which*, not
 /// further buckets; the first is never more than `cache_write`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Buckets {
@@ -54,6 +58,10 @@ pub struct Buckets {
     pub input_audio: u64,
     /// How much of all output was sound.
     pub output_audio: u64,
+    /// How much of all input was pictures.
+    pub input_image: u64,
+    /// How much of all output was pictures.
+    pub output_image: u64,
 }
 
 impl Buckets {
@@ -195,6 +203,8 @@ impl Usage {
             reasoning,
             input_audio: self.input_audio_tokens.unwrap_or(0),
             output_audio: self.output_audio_tokens.unwrap_or(0),
+            input_image: self.input_image_tokens.unwrap_or(0),
+            output_image: self.output_image_tokens.unwrap_or(0),
         })
     }
 
@@ -217,6 +227,8 @@ impl Usage {
             reasoning,
             input_audio: self.input_audio_tokens.unwrap_or(0),
             output_audio: self.output_audio_tokens.unwrap_or(0),
+            input_image: self.input_image_tokens.unwrap_or(0),
+            output_image: self.output_image_tokens.unwrap_or(0),
         };
         let beyond = self.total_tokens.unwrap_or(0).saturating_sub(parts.sum());
         Buckets { output: text.saturating_add(beyond), ..parts }

@@ -21,7 +21,7 @@ use crate::source::Tier;
 
 pub use azure::AzureAddress;
 pub use credential::{AwsKeys, Credential, CredentialError, EntraClient, ServiceAccount};
-pub use vendor::{OutputMember, Quirks, StreamUsage, VENDORS, Vendor, find_vendor};
+pub use vendor::{Interface, OutputMember, Quirks, StreamUsage, VENDORS, Vendor, find_vendor};
 
 /// The name of a catalogue line that is about every model of its vendor that has no line of its own.
 pub const ANY_MODEL: &str = "*";

@@ -50,6 +50,35 @@ pub(crate) mod optional_text {
     }
 }
 
+/// Yes, or nothing.
+pub(crate) mod flag {
+    use minicbor::data::Type;
+    use minicbor::decode::{Decoder, Error};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+
+    pub(crate) fn encode<C, W: Write>(value: &bool, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        if *value { e.bool(true) } else { e.null() }.map(drop)
+    }
+
+    pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<bool, Error> {
+        match d.datatype()? {
+            Type::Null => d.skip().map(|()| false),
+            _ => d.bool(),
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the codec asks by reference")]
+    pub(crate) fn is_nil(value: &bool) -> bool {
+        !*value
+    }
+
+    /// What a message of a version without the field means.
+    #[expect(clippy::unnecessary_wraps, reason = "the codec asks for a value that may be missing")]
+    pub(crate) fn nil() -> Option<bool> {
+        Some(false)
+    }
+}
+
 /// A time.
 pub(crate) mod time {
     use chrono::{DateTime, Utc};

@@ -179,9 +179,9 @@ pub struct ResolvedTarget {
     pub provider: u32,
     /// Provider name.
     pub provider_name: Arc<str>,
-    /// The provider's model name.
+    /// The provider's model name; empty where what is passed through names none.
     pub model: Arc<str>,
-    /// `provider/model`, as traces and messages name it.
+    /// `provider/model`, as traces and messages name it; `provider/*` where no model is named.
     pub label: Arc<str>,
     /// What its tokens cost; absent where unknown.
     pub prices: Option<Arc<PriceSheet>>,
@@ -226,6 +226,8 @@ pub enum DenialReason {
     KeyExpired,
     /// The model field can't be understood or names nothing.
     UnknownModel,
+    /// What is to be passed through has no provider, or more than one.
+    UnknownProvider,
     /// `@slug` names no routing config.
     UnknownConfig,
     /// A rule, an allowlist or the key's models say no.
@@ -367,6 +369,20 @@ pub enum TraceStep {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[n(4)]
         problem: Option<Cow<'static, str>>,
+    },
+    /// What is asked for is no answer of a model and is passed through.
+    #[n(20)]
+    Passthrough {
+        /// `POST /openai/v1/batches`
+        #[cbor(n(0), with = "crate::cbor::text")]
+        operation: Arc<str>,
+        /// What is known of its cost: `nothing`, `nothing_at_its_vendor`, `tokens` or `unknown`.
+        #[n(1)]
+        spends: Cow<'static, str>,
+        /// The provider that the caller named.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cbor(n(2), with = "crate::cbor::optional_text", has_nil)]
+        provider: Option<Arc<str>>,
     },
     /// A rule list was run and this rule decided.
     #[n(1)]

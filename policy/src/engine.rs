@@ -19,6 +19,7 @@ mod guardrails;
 mod load;
 mod order;
 mod parts;
+mod passthrough;
 mod patience;
 mod prices;
 mod resolve;
@@ -239,8 +240,10 @@ impl Deciding<'_> {
             return Err(refusal);
         }
         self.check_guardrails()?;
+        self.note_passthrough();
         let wanted = self.entry()?;
         let downgrade = self.note_budgets(claims);
+        let downgrade = self.follow(downgrade)?;
         let wanted = downgrade.map_or(wanted, |(_, config)| v1::Target::Config(config));
         self.begin_caching();
         let route = self.resolve_permitted(&wanted)?;
@@ -271,6 +274,7 @@ impl DenialReason {
         match self {
             Self::KeyExpired => "key_expired",
             Self::UnknownModel => "model_not_found",
+            Self::UnknownProvider => "provider_not_found",
             Self::UnknownConfig => "routing_config_not_found",
             Self::Policy => "policy_denied",
             Self::IpNotAllowed => "ip_not_allowed",

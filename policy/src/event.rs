@@ -288,6 +288,10 @@ pub struct UsageEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[n(34)]
     pub cache: Option<CacheOutcome>,
+    /// Something was consumed that nobody could count or price: it is booked as free and is not. Beside `usage_source`, so that a control
+    /// plane that knows nothing of it can read the event.
+    #[cbor(n(35), with = "crate::cbor::flag", has_nil)]
+    pub unpriced: bool,
 }
 
 /// Why bytes are no usage event.
@@ -307,6 +311,7 @@ impl UsageEvent {
     pub fn usage_word(&self) -> &'static str {
         match self.usage_source {
             _ if self.is_hit() => "cache",
+            _ if self.unpriced => "unpriced",
             UsageSource::Provider => "provider",
             UsageSource::PartialEstimate => "partial_estimate",
             UsageSource::Reservation => "reservation",
@@ -415,6 +420,12 @@ mod tests {
             kept_input: false,
             provider_tool: None,
             findings: crate::guardrail::Findings::default(),
+            passthrough: Some(crate::facts::Passthrough {
+                operation: "POST /openai/v1/batches".into(),
+                interface: crate::catalogue::Interface::Openai,
+                spends: crate::facts::Spends::Unknown,
+                provider: None,
+            }),
         }
     }
 
@@ -472,17 +483,18 @@ mod tests {
             trace: TraceRecord::of(&trace),
             facts: Some(facts()),
             cache: Some(CacheOutcome::Miss),
+            unpriced: true,
         }
     }
 
     /// A worker of before the facts ended its event with the trace.
     #[test]
     fn an_event_without_facts_is_read() {
-        let (written, mut bytes) = (UsageEvent { facts: None, cache: None, ..event() }, Vec::new());
+        let (written, mut bytes) = (UsageEvent { facts: None, cache: None, unpriced: false, ..event() }, Vec::new());
         written.write(&mut bytes);
         assert_eq!(bytes[..2], [0x98, 33], "what is absent at the end is not written");
         let read = UsageEvent::read(&bytes).unwrap();
-        assert_eq!((read.facts, read.cache, read.trace), (None, None, written.trace));
+        assert_eq!((read.facts, read.cache, read.unpriced, read.trace), (None, None, false, written.trace));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //!
 //! Left out: prompts and completions. A rule can't see them, so a trace can't leak them.
 
+mod passthrough;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +17,8 @@ use smallvec::SmallVec;
 
 use crate::guardrail::Findings;
 use crate::money::NanoUsd;
+
+pub use passthrough::{Passthrough, Spends};
 
 /// The inbound wire format, named as rules and logs name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
@@ -141,10 +145,12 @@ impl<'de> Deserialize<'de> for Tags {
 /// What a request asks for, as read from the wire. Lengths are in tokens unless the name says otherwise.
 #[derive(Debug, Clone)]
 pub struct RequestFacts {
-    /// The `model` field exactly as the caller wrote it.
+    /// The `model` field exactly as the caller wrote it; empty where it names none, which only what is passed through may.
     pub model: Arc<str>,
     /// Which wire format the caller speaks.
     pub surface: Surface,
+    /// What is asked for instead of an answer, on surface `passthrough`; absent on every other.
+    pub passthrough: Option<Passthrough>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// Likely input tokens, from lengths; for rules and cost display.

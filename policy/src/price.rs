@@ -222,6 +222,25 @@ impl Rates {
         dearest.cost(&TokenBuckets { input, output, ..TokenBuckets::default() })
     }
 
+    /// So much input and output of the dearest kinds that a call can be about: text, sound or pictures.
+    #[must_use]
+    pub fn dearest_kinds(&self, input: u64, output: u64) -> TokenBuckets {
+        let (sound, picture) = (self.input_audio.unwrap_or(self.input), self.input_image.unwrap_or(self.input));
+        let mut tokens = TokenBuckets::default();
+        match self.input.max(sound).max(picture) {
+            dearest if dearest == self.input => tokens.input = input,
+            dearest if dearest == sound => tokens.input_audio = input,
+            _ => tokens.input_image = input,
+        }
+        let (sound, picture) = (self.output_audio.unwrap_or(self.output), self.output_image.unwrap_or(self.output));
+        match self.output.max(sound).max(picture) {
+            dearest if dearest == self.output => tokens.output = output,
+            dearest if dearest == sound => tokens.output_audio = output,
+            _ => tokens.output_image = output,
+        }
+        tokens
+    }
+
     /// How many output tokens `money` buys after `input` tokens at worst; for clamping. Free output has no limit.
     #[must_use]
     pub fn affordable_output(&self, money: NanoUsd, input: u64) -> u64 {

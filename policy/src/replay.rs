@@ -174,7 +174,7 @@ fn served(targets: &[&ResolvedTarget], permit: &Permit, facts: &RequestFacts, to
     };
     Outcome {
         refusal: None,
-        targets: targets.iter().map(|target| Arc::from(format!("{}/{}", target.provider_name, target.model))).collect(),
+        targets: targets.iter().map(|target| Arc::clone(&target.label)).collect(),
         variant: targets.iter().find_map(|target| target.variant.clone()),
         rule: deciding_rule(permit.trace()),
         cost: targets.iter().map(cost).fold(NanoUsd::ZERO, NanoUsd::saturating_add),
@@ -258,7 +258,7 @@ impl<'a> Admission<'a> {
         self.permit.claims().iter().chain(&target.claims).find_map(|claim| {
             let budget = self.money.engine.budget(claim.budget).filter(|budget| blocks(budget))?;
             let left = budget.cap.saturating_sub(self.money.used(claim));
-            let enough = if budget.clamp_output { left.is_positive() || !most.is_positive() } else { most <= left };
+            let enough = !most.is_positive() || if budget.clamp_output { left.is_positive() } else { most <= left };
             (!enough).then_some(budget.name.as_ref())
         })
     }

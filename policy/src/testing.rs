@@ -66,6 +66,7 @@ pub(crate) fn request(model: &str) -> RequestFacts {
     RequestFacts {
         model: Arc::from(model),
         surface: Surface::OpenaiChat,
+        passthrough: None,
         stream: false,
         input_tokens: 100,
         input_tokens_bound: 400,

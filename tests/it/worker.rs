@@ -17,6 +17,7 @@ mod hedging;
 mod http2;
 mod keep_alive;
 mod pass_through;
+mod passthrough;
 mod patience;
 mod refusals;
 mod routes;

@@ -1,11 +1,12 @@
 //! One request from its first byte to its settlement, as a chain of typed stages.
 //!
 //! Here: what every exchange shares, when and where a request came, and how it can fail. `call` is the chain, `attempts` the walk along a
-//! route, `dry_run` what the chain would do.
+//! route, `dry_run` what the chain would do, `passthrough` the chain for what is no answer of a model.
 
 pub(crate) mod attempts;
 pub(crate) mod call;
 pub(crate) mod dry_run;
+pub(crate) mod passthrough;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
 use llm::dialect::Dialect;
+use llm::operation::Verbs;
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Denial, DenialReason, Trace};
 use policy::id::{IdKind, id_with_tail};
@@ -266,7 +268,7 @@ pub(crate) enum Failure {
     /// Nothing at this path.
     UnknownRoute,
     /// Another method.
-    WrongMethod(&'static str),
+    WrongMethod(Verbs),
     /// `GET /v1/models/{id}` of something that is not there.
     UnknownModelId(String),
     /// A bug.

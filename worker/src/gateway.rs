@@ -16,7 +16,7 @@ use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
 
 use crate::exchange::call::Errand;
-use crate::exchange::{Arrival, Context, Failure, call};
+use crate::exchange::{Arrival, Context, Failure, call, passthrough};
 use crate::ingress::body::check_framing;
 use crate::ingress::endpoint::{Endpoint, dialect_of};
 use crate::ingress::{ReadFailure, body};
@@ -91,7 +91,8 @@ impl HttpServerApp for Gateway {
             session.set_keepalive(None);
         }
         let arrival = Arrival::of(&session);
-        let counted = Endpoint::find(&session.req_header().method, session.req_header().uri.path()).name() != "operations";
+        let head = session.req_header();
+        let counted = Endpoint::find(&head.method, head.uri.path(), &head.headers).name() != "operations";
         if counted {
             self.context.begin();
         }
@@ -170,7 +171,7 @@ impl Gateway {
     async fn dispatch(&self, session: &mut ServerSession, arrival: &Arrival) -> Sent {
         let head = session.req_header();
         let (method, path) = (head.method.clone(), head.uri.path().to_owned());
-        let endpoint = Endpoint::find(&method, &path);
+        let endpoint = Endpoint::find(&method, &path, &head.headers);
         let sent = self.serve(session, arrival, endpoint, method == Method::HEAD).await;
         let took = clock::instant().saturating_duration_since(arrival.started);
         self.context.metrics.answered(endpoint.name(), sent.unwrap_or(499), took);
@@ -192,6 +193,7 @@ impl Gateway {
             Endpoint::Count(dialect, addressed) => {
                 return Box::pin(call::serve(context, session, arrival, (Errand::Count, dialect), addressed)).await;
             }
+            Endpoint::Passthrough(found) => return Box::pin(passthrough::serve(context, session, arrival, found)).await,
             Endpoint::Models => return models::list(context, session, arrival).await,
             Endpoint::Model(id) => return models::show(context, session, arrival, id).await,
             Endpoint::WrongMethod(takes) => Failure::WrongMethod(takes),

@@ -82,6 +82,38 @@ pub(crate) async fn guard(exchange: Exchange<'_>, body: &Bytes, facts: &RequestF
     Ok(guarded)
 }
 
+/// What guardrails make of a body that nobody here can look into: a file, a form. Those that would change or refuse what they find have not
+/// looked, so they refuse.
+pub(crate) fn guard_opaque(exchange: Exchange<'_>, facts: &RequestFacts, trace: &mut Trace) -> Guarded {
+    let (engine, subject) = (&exchange.caller.policy.engine, &exchange.caller.subject);
+    let Some(guardrails) = engine.guardrails(subject.project) else { return Guarded::default() };
+    if guardrails.not_understood || engine.refuses_key(subject, facts).is_some() {
+        return Guarded::default();
+    }
+    let project = engine.project(subject.project).map(|project| project.name.as_ref()).unwrap_or_default();
+    let mut guarded = Guarded::default();
+    if let Some(detection) = &guardrails.detection {
+        let refuses = matches!(detection.action, DetectionAction::Redact | DetectionAction::Deny);
+        let outcomes = if refuses { ("denied", "would_deny") } else { ("passed", "passed") };
+        let say = Say { guardrail: "detection", mode: detection.mode, trace, metrics: &exchange.context.metrics };
+        say.note(outcomes, Findings::default(), Some(OPAQUE));
+        if refuses && detection.mode == GuardrailMode::Enforce {
+            guarded.denial = Some(format!(
+                "guardrail `detection` of project `{project}` can't look into files and forms, and lets pass only what it has looked into; ask \
+                 who runs the project"
+            ));
+        }
+    }
+    if let (Some(settings), None) = (&guardrails.webhook, &guarded.denial) {
+        let say = Say { guardrail: "webhook", mode: settings.mode, trace, metrics: &exchange.context.metrics };
+        guarded.obey(settings, Err(OPAQUE), &Bytes::new(), say, project);
+    }
+    guarded
+}
+
+/// Why there is no verdict on what can't be read.
+const OPAQUE: &str = "opaque";
+
 impl Guarded {
     fn act_on(&mut self, detection: &v1::DetectionGuardrail, found: detection::Found, body: &Bytes, say: Say<'_>, project: &str) {
         let detection::Found { findings, edits } = found;

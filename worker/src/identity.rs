@@ -3,13 +3,17 @@
 //! The presented key is hashed and looked up in the bundles in memory. Tags follow the contract's precedence: bound to the key, then to the
 //! project, then the body's, then the header's; trying to override a bound tag changes nothing and is recorded.
 
+pub(crate) mod ticket;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use llm::dialect::Dialect;
-use llm::request::Head;
+use llm::operation::{self, Cost, Family, Operation};
+use llm::request::{Extensions, Head, Metadata};
+use policy::catalogue::Interface;
 use policy::decision::{Trace, TraceStep};
-use policy::facts::{RequestFacts, Subject, Surface, Tags};
+use policy::facts::{Passthrough, RequestFacts, Spends, Subject, Surface, Tags};
 use policy::guardrail::Findings;
 
 use crate::ingress::ReadFailure;
@@ -63,10 +67,12 @@ pub(crate) fn facts(
     let estimate = head.estimate();
     let nothing = Tags::default();
     let bound = caller.policy.engine.bound_tags(&caller.subject).unwrap_or(&nothing);
-    let (tags, trace) = tags(bound, head, headers)?;
+    let said = Said::of(head);
+    let (tags, trace) = tags(bound, &said, headers)?;
     let facts = RequestFacts {
         model: Arc::from(head.model.as_ref()),
         surface: surface(head.dialect),
+        passthrough: None,
         stream: head.stream,
         input_tokens: estimate.likely,
         input_tokens_bound: estimate.bound,
@@ -81,13 +87,76 @@ pub(crate) fn facts(
         time: origin.time,
         peer: origin.peer,
         client: headers.client.clone(),
-        end_user: end_user(head, headers)?,
+        end_user: end_user(&said, headers)?,
         tags,
         trace_id: either(&headers.trace_id, head.metadata.trace_id.as_deref()),
         conversation_id: either(&headers.conversation_id, head.metadata.conversation_id.as_deref()),
         draw: origin.draw,
     };
     Ok((facts, trace))
+}
+
+/// Everything that rules may know of a request that is passed through.
+pub(crate) fn passthrough_facts(
+    caller: &Caller,
+    origin: Origin,
+    operation: &Operation,
+    asked: &operation::Asked<'_>,
+    headers: &CallerHeaders,
+) -> Result<(RequestFacts, Trace), ReadFailure> {
+    let estimate = asked.estimate();
+    let nothing = Tags::default();
+    let bound = caller.policy.engine.bound_tags(&caller.subject).unwrap_or(&nothing);
+    let said = Said { extensions: &asked.extensions, metadata: &asked.metadata, user: asked.user.as_deref() };
+    let (tags, trace) = tags(bound, &said, headers)?;
+    let facts = RequestFacts {
+        model: Arc::from(asked.model.as_deref().unwrap_or_default()),
+        surface: Surface::Passthrough,
+        passthrough: Some(Passthrough {
+            operation: Arc::from(operation.name()),
+            interface: interface(operation.family),
+            spends: spends(operation.cost),
+            provider: headers.provider.clone(),
+        }),
+        stream: asked.stream,
+        input_tokens: estimate.likely,
+        input_tokens_bound: estimate.bound,
+        // No length tells how many tokens sound and pictures are.
+        kept_input: (operation.cost == Cost::TokensOfMedia).then_some("the body"),
+        provider_tool: None,
+        // What judges a text writes none.
+        max_output_tokens: asked.output_limit.map(u64::from).or((operation.cost == Cost::FreeAtOpenAi).then_some(0)),
+        choices: asked.choices,
+        has_tools: false,
+        has_images: false,
+        findings: Findings::default(),
+        time: origin.time,
+        peer: origin.peer,
+        client: headers.client.clone(),
+        end_user: end_user(&said, headers)?,
+        tags,
+        trace_id: either(&headers.trace_id, asked.metadata.trace_id.as_deref()),
+        conversation_id: either(&headers.conversation_id, asked.metadata.conversation_id.as_deref()),
+        draw: origin.draw,
+    };
+    Ok((facts, trace))
+}
+
+fn interface(family: Family) -> Interface {
+    match family {
+        Family::OpenAi => Interface::Openai,
+        Family::Anthropic => Interface::Anthropic,
+        Family::Gemini => Interface::Gemini,
+    }
+}
+
+fn spends(cost: Cost) -> Spends {
+    match cost {
+        Cost::Free => Spends::Nothing,
+        Cost::FreeAtOpenAi => Spends::NothingAtItsVendor,
+        Cost::Tokens | Cost::TokensOfMedia => Spends::Tokens,
+        Cost::Unknown => Spends::Unknown,
+    }
 }
 
 /// The surface that a dialect is spoken on.
@@ -107,25 +176,38 @@ fn either(header: &Option<Arc<str>>, body: Option<&str>) -> Option<Arc<str>> {
     header.clone().or_else(|| body.filter(|text| !text.is_empty() && text.len() <= TEXT_LIMIT).map(Arc::from))
 }
 
+/// What a body says of who it is for.
+struct Said<'h> {
+    extensions: &'h Extensions<'h>,
+    metadata: &'h Metadata<'h>,
+    user: Option<&'h str>,
+}
+
+impl<'h> Said<'h> {
+    fn of(head: &'h Head<'_>) -> Self {
+        Self { extensions: &head.extensions, metadata: &head.metadata, user: head.user.as_deref() }
+    }
+}
+
 /// The body's own word, then the header's, then what callers who know nothing of us put into `metadata.user_id` and `user`.
-fn end_user(head: &Head<'_>, headers: &CallerHeaders) -> Result<Option<Arc<str>>, ReadFailure> {
-    if let Some(named) = head.extensions.end_user.as_deref() {
+fn end_user(said: &Said<'_>, headers: &CallerHeaders) -> Result<Option<Arc<str>>, ReadFailure> {
+    if let Some(named) = said.extensions.end_user.as_deref() {
         if named.is_empty() || named.len() > TEXT_LIMIT {
             return Err(ReadFailure::Header { name: "mlx:end_user", problem: "must have 1 to 256 bytes" });
         }
         return Ok(Some(Arc::from(named)));
     }
-    let fallback = head.metadata.user_id.as_deref().or(head.user.as_deref());
+    let fallback = said.metadata.user_id.as_deref().or(said.user);
     Ok(either(&headers.end_user, fallback))
 }
 
-fn tags(bound: &Tags, head: &Head<'_>, headers: &CallerHeaders) -> Result<(Tags, Trace), ReadFailure> {
+fn tags(bound: &Tags, said: &Said<'_>, headers: &CallerHeaders) -> Result<(Tags, Trace), ReadFailure> {
     let mut tags = bound.clone();
     let mut trace = Trace::default();
-    if head.extensions.tags.len() > TAG_LIMIT {
+    if said.extensions.tags.len() > TAG_LIMIT {
         return Err(ReadFailure::Header { name: "mlx:tags", problem: "has more than 64 tags" });
     }
-    for (name, value) in &head.extensions.tags {
+    for (name, value) in &said.extensions.tags {
         if name.is_empty() || name.len() > TEXT_LIMIT || value.len() > TEXT_LIMIT {
             return Err(ReadFailure::Header { name: "mlx:tags", problem: "has a tag with an empty name or more than 256 bytes" });
         }
@@ -164,7 +246,8 @@ mod tests {
         let body = br#"{"model":"m","messages":[],"mlx:tags":{"team":"sales","app":"body"}}"#;
         let head = Dialect::OpenAiChat.read_head(body, None).expect("a request");
         let bound: Tags = [("team", "support")].into_iter().collect();
-        let (tags, trace) = tags(&bound, &head, &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
+        let (tags, trace) =
+            tags(&bound, &Said::of(&head), &headers(&[("app", "header"), ("run", "7"), ("team", "support")])).expect("tags");
         let pairs: Vec<_> = tags.iter().collect();
         assert_eq!(pairs, [("app", "body"), ("run", "7"), ("team", "support")]);
         let expected = TraceStep::TagOverrideIgnored { tag: Arc::from("team"), asked: Arc::from("sales"), bound: Arc::from("support") };
@@ -177,10 +260,10 @@ mod tests {
         let head = Dialect::OpenAiChat.read_head(full, None).expect("a request");
         let mut with_header = headers(&[]);
         with_header.end_user = Some(Arc::from("b"));
-        assert_eq!(end_user(&head, &with_header).expect("an end user").as_deref(), Some("a"));
+        assert_eq!(end_user(&Said::of(&head), &with_header).expect("an end user").as_deref(), Some("a"));
         let plain = br#"{"model":"m","messages":[],"metadata":{"user_id":"c"},"user":"d"}"#;
         let head = Dialect::OpenAiChat.read_head(plain, None).expect("a request");
-        assert_eq!(end_user(&head, &with_header).expect("an end user").as_deref(), Some("b"));
-        assert_eq!(end_user(&head, &headers(&[])).expect("an end user").as_deref(), Some("c"));
+        assert_eq!(end_user(&Said::of(&head), &with_header).expect("an end user").as_deref(), Some("b"));
+        assert_eq!(end_user(&Said::of(&head), &headers(&[])).expect("an end user").as_deref(), Some("c"));
     }
 }

@@ -54,6 +54,9 @@ pub(crate) enum ReadFailure {
     /// A compressed body, which is not read.
     #[error("`Content-Encoding` is not supported for requests; send the body uncompressed")]
     Encoded,
+    /// A query that can't be passed on.
+    #[error("the query has bytes that have to be escaped")]
+    Query,
     /// A header of ours that can't be read.
     #[error("header `{name}` {problem}")]
     Header {

@@ -113,6 +113,7 @@ impl<'c> Booking<'c> {
             trace: TraceRecord::default(),
             facts: None,
             cache: None,
+            unpriced: false,
         };
         let traced = context.otlp.as_ref().map(|_| Box::default());
         Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }
@@ -145,7 +146,7 @@ impl<'c> Booking<'c> {
         let event = &mut self.event;
         let target = admission.target();
         event.kind = EventKind::UnknownOutcome;
-        event.model = Some(Arc::clone(&target.model));
+        event.model = Some(Arc::clone(&target.model)).filter(|model| !model.is_empty());
         event.provider = Some(Arc::clone(&target.provider_name));
         event.rates = target.prices.as_ref().map(|prices| prices.rates);
         event.price_version = Arc::clone(&target.price_version);
@@ -295,6 +296,17 @@ impl<'c> Booking<'c> {
         (self.event.tokens, self.event.cost)
     }
 
+    /// Something was consumed that nobody could count or price.
+    pub(crate) fn unpriced(&mut self) {
+        self.event.unpriced = true;
+        self.context.metrics.unpriced();
+    }
+
+    /// Whether the cost so far is all that was consumed.
+    pub(crate) fn is_priced(&self) -> bool {
+        !self.event.unpriced
+    }
+
     /// The first byte of the answer goes out.
     pub(crate) fn first_byte(&mut self) {
         let took = crate::clock::instant().saturating_duration_since(self.started);
@@ -345,25 +357,37 @@ fn token_buckets(context: &Context, usage: &Usage) -> TokenBuckets {
     priced_buckets(&buckets)
 }
 
-/// Takes sound and what is cached for an hour out of the buckets that they are part of. Which part of cached input was sound is not reported: as much as fits is taken to
-/// be uncached, which is the dearer reading.
+/// Takes sound, pictures and what is cached for an hour out of the buckets that they are part of. Which part of cached input was sound or
+/// pictures is not reported: as much as fits is taken to be uncached, which is the dearer reading.
 fn priced_buckets(buckets: &Buckets) -> TokenBuckets {
-    let Buckets { input, cached_input, cache_write, cache_write_1h, output, reasoning, input_audio, output_audio } = *buckets;
-    let uncached_audio = input_audio.min(input);
-    let cached_audio = input_audio.saturating_sub(uncached_audio).min(cached_input);
-    let output_audio = output_audio.min(output);
+    let Buckets { mut input, mut cached_input, cache_write, cache_write_1h, mut output, reasoning, .. } = *buckets;
+    let input_audio = part_of(&mut input, buckets.input_audio);
+    let cached_audio = part_of(&mut cached_input, buckets.input_audio.saturating_sub(input_audio));
+    let output_audio = part_of(&mut output, buckets.output_audio);
+    let input_image = part_of(&mut input, buckets.input_image);
+    let cached_image = part_of(&mut cached_input, buckets.input_image.saturating_sub(input_image));
+    let output_image = part_of(&mut output, buckets.output_image);
     TokenBuckets {
-        input: input.saturating_sub(uncached_audio),
-        cached_input: cached_input.saturating_sub(cached_audio),
+        input,
+        cached_input,
         cache_write: cache_write.saturating_sub(cache_write_1h),
         cache_write_1h: cache_write_1h.min(cache_write),
-        output: output.saturating_sub(output_audio),
+        output,
         reasoning,
-        input_audio: uncached_audio,
+        input_audio,
         cached_audio,
         output_audio,
-        ..TokenBuckets::default()
+        input_image,
+        cached_image,
+        output_image,
     }
+}
+
+/// Takes `part` out of `bucket`, as far as it has so much.
+fn part_of(bucket: &mut u64, part: u64) -> u64 {
+    let part = part.min(*bucket);
+    *bucket = bucket.saturating_sub(part);
+    part
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -402,6 +426,15 @@ mod tests {
         let tokens = priced_buckets(&buckets);
         assert_eq!((tokens.input, tokens.input_audio, tokens.cached_input, tokens.cached_audio), (0, 30, 10, 10));
         assert_eq!((tokens.output, tokens.output_audio, tokens.reasoning), (6, 4, 5));
+        assert_eq!(tokens.all_input() + tokens.all_output(), buckets.sum());
+    }
+
+    #[test]
+    fn pictures_are_taken_out_of_the_bucket_they_are_part_of() {
+        let buckets = Buckets { input: 30, cached_input: 20, output: 10, input_image: 40, output_image: 9, ..Buckets::default() };
+        let tokens = priced_buckets(&buckets);
+        assert_eq!((tokens.input, tokens.input_image, tokens.cached_input, tokens.cached_image), (0, 30, 10, 10));
+        assert_eq!((tokens.output, tokens.output_image), (1, 9));
         assert_eq!(tokens.all_input() + tokens.all_output(), buckets.sum());
     }
 

@@ -7,6 +7,7 @@ mod closing;
 mod decided;
 mod drain;
 mod kept;
+pub(crate) mod passthrough;
 mod standby;
 mod stream;
 

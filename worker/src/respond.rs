@@ -88,7 +88,9 @@ impl Refusal {
                 "unknown_route",
                 "there is nothing at this path; OpenAI's surface is at `/v1`, Anthropic's at `/anthropic/v1`, Gemini's at `/gemini/v1beta`",
             ),
-            Failure::WrongMethod(method) => plain(405, "invalid_request_error", "method_not_allowed", format!("this path takes {method}")),
+            Failure::WrongMethod(methods) => {
+                plain(405, "invalid_request_error", "method_not_allowed", format!("this path takes {methods}"))
+            }
             Failure::UnknownModelId(model) => Self {
                 param: Some("model".to_owned()),
                 ..plain(404, "invalid_request_error", "model_not_found", format!("there is no model `{model}` for this key"))
@@ -166,7 +168,9 @@ fn plain(status: u16, kind: &'static str, code: &'static str, message: impl Into
 
 fn of_read(failure: &ReadFailure) -> Refusal {
     let (status, code) = match failure {
-        ReadFailure::Head | ReadFailure::TwoLengths | ReadFailure::Host | ReadFailure::BodyCut => (400, "malformed_request"),
+        ReadFailure::Head | ReadFailure::TwoLengths | ReadFailure::Host | ReadFailure::Query | ReadFailure::BodyCut => {
+            (400, "malformed_request")
+        }
         // Not 501, which clients take for ours and try again.
         ReadFailure::TransferCoding => (400, "unsupported_encoding"),
         ReadFailure::HeadTimeout { .. } | ReadFailure::BodyTimeout { .. } => (408, "request_timeout"),
@@ -183,6 +187,7 @@ fn of_read(failure: &ReadFailure) -> Refusal {
         | ReadFailure::TwoLengths
         | ReadFailure::TransferCoding
         | ReadFailure::Host
+        | ReadFailure::Query
         | ReadFailure::BodyCut
         | ReadFailure::HeadTimeout { .. }
         | ReadFailure::BodyTimeout { .. }
@@ -201,6 +206,7 @@ fn of_denial(reason: &DenialReason, message: &str, now: DateTime<Utc>) -> Refusa
         DenialReason::UnknownModel | DenialReason::Unpriced => {
             Refusal { param: model(), ..plain(400, "invalid_request_error", code, message) }
         }
+        DenialReason::UnknownProvider => plain(400, "invalid_request_error", code, message),
         DenialReason::UnknownConfig => Refusal { param: model(), ..plain(404, "invalid_request_error", code, message) },
         DenialReason::Policy | DenialReason::Unbounded => plain(403, "policy_denied", code, message),
         DenialReason::IpNotAllowed => plain(403, "ip_not_allowed", code, message),

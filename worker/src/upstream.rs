@@ -18,6 +18,7 @@ mod encoding;
 pub(crate) mod idle;
 mod multiplexed;
 pub(crate) mod outgoing;
+pub(crate) mod passthrough;
 pub(crate) mod reach;
 pub(crate) mod reply;
 pub(crate) mod simulated;
@@ -26,9 +27,11 @@ pub(crate) mod token;
 pub(crate) mod vendor;
 pub(crate) mod vertex;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use policy::source::RetryOn;
+use secrecy::SecretString;
 
 use crate::policy_feed::OrgPolicy;
 use crate::route::FailureClass;
@@ -36,6 +39,7 @@ use crate::route::FailureClass;
 use access::Access;
 pub(crate) use connections::Connections;
 pub(crate) use outgoing::{Outgoing, Way, WayBack};
+use reach::Line;
 pub(crate) use reach::Reach;
 pub(crate) use reply::{Reply, ReplyBody, ReplyCut};
 use vendor::Vendor;
@@ -118,6 +122,17 @@ impl SendError {
     }
 }
 
+/// The token that `line` wants to be called with, where it wants one and the caller brings no key of its own.
+async fn token_for(line: &Line, callers: Option<&SecretString>, provider: &str) -> Result<Option<Arc<SecretString>>, SendError> {
+    match (&line.access, callers) {
+        (Access::Token(slot), None) => {
+            let failed = |problem| SendError::Token { provider: provider.to_owned(), problem };
+            slot.token().await.map(Some).map_err(failed)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Sends one admitted request and waits for the response head.
 pub(crate) async fn send(
     connections: &Connections,
@@ -139,13 +154,7 @@ pub(crate) async fn send(
         None => return Err(unusable("it is not in the bundle")),
     };
     let prepared = outgoing.prepare(&line.vendor, way.admission)?;
-    let token = match (&line.access, outgoing.caller_key) {
-        (Access::Token(slot), None) => {
-            let provider = || target.provider_name.to_string();
-            Some(slot.token().await.map_err(|problem| SendError::Token { provider: provider(), problem })?)
-        }
-        _ => None,
-    };
+    let token = token_for(line, outgoing.caller_key, &target.provider_name).await?;
     let request = outgoing.to_wire(&prepared, line, way, token.as_deref()).ok_or_else(|| unusable("its key can't be sent"))?;
     let addresses = connections.resolve(&line.site, policy.engine.bundle().deny_private_upstreams).await?;
     way.sent.store(true, Ordering::Relaxed);

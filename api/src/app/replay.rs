@@ -74,11 +74,13 @@ fn logged(row: &Row) -> Option<LoggedRequest> {
         kept_input,
         provider_tool,
         findings,
+        passthrough,
     } = read(row.facts.as_ref()?)?;
     let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
     let facts = RequestFacts {
         model: Arc::from(row.requested_model.as_str()),
         surface: read(&Value::String(row.surface.clone()))?,
+        passthrough,
         stream: row.stream,
         input_tokens,
         input_tokens_bound,

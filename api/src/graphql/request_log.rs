@@ -47,7 +47,8 @@ pub(super) struct RequestLogView {
     tags: Vec<Tag>,
     /// What it cost.
     cost_usd: UsdAmount,
-    /// Where the token counts come from: `provider`, `partial_estimate`, `reservation`, `none`, or `cache` for a kept answer, which consumed nothing.
+    /// Where the token counts come from: `provider`, `partial_estimate`, `reservation`, `none` where nothing was consumed, `unpriced` where nobody
+    /// could tell what, or `cache` for a kept answer, which consumed nothing.
     usage_source: String,
     /// From the first byte in to the last byte out.
     latency_ms: f64,
@@ -97,6 +98,8 @@ struct RequestFactsView {
     client: Option<String>,
     /// Address of the caller.
     peer: String,
+    /// What was asked for where it was passed through, such as `POST /openai/v1/batches`.
+    operation: Option<String>,
 }
 
 impl From<LoggedFacts> for RequestFactsView {
@@ -113,6 +116,7 @@ impl From<LoggedFacts> for RequestFactsView {
             kept_input: _,
             provider_tool: _,
             findings: _,
+            passthrough,
         } = facts;
         Self {
             input_tokens: count(input_tokens),
@@ -123,6 +127,7 @@ impl From<LoggedFacts> for RequestFactsView {
             has_images,
             client: client.as_deref().map(str::to_owned),
             peer: peer.to_string(),
+            operation: passthrough.map(|passthrough| passthrough.operation.as_ref().to_owned()),
         }
     }
 }

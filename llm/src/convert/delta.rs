@@ -118,6 +118,8 @@ pub(crate) fn take_over(usage: &mut Option<Usage>, later: &Usage) {
         output_tokens: later.output_tokens.or(before.output_tokens),
         reasoning_tokens: later.reasoning_tokens.or(before.reasoning_tokens),
         output_audio_tokens: later.output_audio_tokens.or(before.output_audio_tokens),
+        input_image_tokens: later.input_image_tokens.or(before.input_image_tokens),
+        output_image_tokens: later.output_image_tokens.or(before.output_image_tokens),
         total_tokens: later.total_tokens.or(before.total_tokens),
     });
 }

@@ -97,6 +97,8 @@ const USAGE: Usage = Usage {
     output_tokens: Some(12),
     reasoning_tokens: Some(4),
     output_audio_tokens: None,
+    input_image_tokens: None,
+    output_image_tokens: None,
     total_tokens: Some(42),
 };
 

@@ -45,6 +45,24 @@ pub enum ReadRequestError {
         /// Name of the member.
         field: String,
     },
+    /// A body of another kind than the operation takes.
+    #[error("this operation takes {expected}; say so in `Content-Type`")]
+    ContentType {
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// A body where none is taken.
+    #[error("this operation takes no body")]
+    NoBody,
+    /// A form that is none, or that two readers could understand in two ways.
+    #[error("the request body is not a form that can be read: {problem}")]
+    Form {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// One request for several models.
+    #[error("the request names more than one model; send one request for each")]
+    SeveralModels,
     /// More members than any real request has.
     #[error("the request body has more than {limit} members")]
     TooManyMembers {
@@ -60,7 +78,14 @@ impl ReadRequestError {
         match self {
             Self::Duplicate { field } | Self::WrongType { field, .. } | Self::UnknownExtension { field } => Some(field),
             Self::Missing { field, .. } => Some(field),
-            Self::NotUtf8 { .. } | Self::Syntax(_) | Self::NotAnObject | Self::TooManyMembers { .. } => None,
+            Self::SeveralModels => Some("model"),
+            Self::NotUtf8 { .. }
+            | Self::Syntax(_)
+            | Self::NotAnObject
+            | Self::ContentType { .. }
+            | Self::NoBody
+            | Self::Form { .. }
+            | Self::TooManyMembers { .. } => None,
         }
     }
 }

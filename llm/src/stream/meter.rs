@@ -27,12 +27,15 @@ use super::{
 use crate::{
     dialect::Dialect,
     error::ErrorReply,
+    operation,
     tokens::{TokenEstimate, output_from_bytes},
     usage::{ReadUsageError, Usage, UsageSource, report::Report},
 };
 
 /// Bytes of one event that are held at most.
 pub const EVENT_LIMIT: usize = 4 << 20;
+/// The same of an operation that is passed through: a picture is one event.
+const OPERATION_EVENT_LIMIT: usize = 32 << 20;
 
 /// What to do with events that report usage and nothing else. Only chat has any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,8 @@ pub enum UsageEvents {
 /// The watcher of one stream.
 #[derive(Debug)]
 pub struct StreamMeter {
-    dialect: Dialect,
+    /// Absent for what is of no dialect: an operation that is passed through.
+    dialect: Option<Dialect>,
     usage_events: UsageEvents,
     limit: usize,
     boundary: Boundary,
@@ -117,9 +121,19 @@ impl StreamMeter {
         Self::with_limit(dialect, usage_events, EVENT_LIMIT)
     }
 
+    /// A meter for the stream of an operation that is passed through.
+    #[must_use]
+    pub fn of_operation(usage_events: UsageEvents) -> Self {
+        Self::of(None, usage_events, OPERATION_EVENT_LIMIT)
+    }
+
     /// A meter that holds at most `limit` bytes of an event.
     #[must_use]
     pub fn with_limit(dialect: Dialect, usage_events: UsageEvents, limit: usize) -> Self {
+        Self::of(Some(dialect), usage_events, limit)
+    }
+
+    fn of(dialect: Option<Dialect>, usage_events: UsageEvents, limit: usize) -> Self {
         let (boundary, seen) = (Boundary::default(), Seen::default());
         Self { dialect, usage_events, limit, boundary, partial: Vec::new(), outgrown: false, seen }
     }
@@ -222,7 +236,10 @@ impl StreamMeter {
     fn judge(&mut self, bytes: &[u8]) -> bool {
         let event = Event::read(bytes);
         let Some(data) = event.data else { return false };
-        let reading = self.dialect.read_event(&data);
+        let reading = match self.dialect {
+            Some(dialect) => dialect.read_event(&data),
+            None => operation::usage::read_event(&data),
+        };
         let withhold = reading.usage_only && self.usage_events == UsageEvents::Withhold;
         self.seen.take(reading, event.name == Some(b"error"));
         withhold

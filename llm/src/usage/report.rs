@@ -54,6 +54,8 @@ impl Report {
             output_tokens: new.output_tokens.or(old.output_tokens),
             reasoning_tokens: new.reasoning_tokens.or(old.reasoning_tokens),
             output_audio_tokens: new.output_audio_tokens.or(old.output_audio_tokens),
+            input_image_tokens: new.input_image_tokens.or(old.input_image_tokens),
+            output_image_tokens: new.output_image_tokens.or(old.output_image_tokens),
             total_tokens: new.total_tokens.or(old.total_tokens),
         };
         Self { stated, ..later }

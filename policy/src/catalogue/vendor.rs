@@ -3,8 +3,39 @@
 //! The differences are data. What a vendor ignores is not listed; what it answers with an error is, because a caller who moves from one
 //! vendor to another by policy did not write the request for it. What only some models of a vendor refuse is left to the vendor to say.
 
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
 use super::AzureAddress;
 use crate::facts::Surface;
+
+/// The interfaces that have more than answers of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum Interface {
+    /// OpenAI's, which many have more or less of.
+    #[n(0)]
+    Openai,
+    /// Anthropic's own.
+    #[n(1)]
+    Anthropic,
+    /// The Gemini API.
+    #[n(2)]
+    Gemini,
+}
+
+impl Interface {
+    /// Whose it is, in words.
+    #[must_use]
+    pub const fn owner(self) -> &'static str {
+        match self {
+            Self::Openai => "OpenAI",
+            Self::Anthropic => "Anthropic",
+            Self::Gemini => "Gemini",
+        }
+    }
+}
 
 /// A vendor this program knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +76,22 @@ impl Vendor {
             "vertex" => "/endpoints".to_owned(),
             _ => "/models".to_owned(),
         })
+    }
+
+    /// The interface of which it has what is passed through; none where it has paths of its own for that, or nothing.
+    #[must_use]
+    pub fn interface(&self) -> Option<Interface> {
+        match self.name {
+            "anthropic" => Some(Interface::Anthropic),
+            "google" => Some(Interface::Gemini),
+            _ => self.quirks.map(|_| Interface::Openai),
+        }
+    }
+
+    /// Whether the interface comes from this vendor.
+    #[must_use]
+    pub fn is_owner_of(&self, interface: Interface) -> bool {
+        matches!((self.name, interface), ("openai", Interface::Openai)) || self.quirks.is_none() && self.interface() == Some(interface)
     }
 
     /// The part of `base_url` that is an address like any other; the rest says how the vendor is spoken to.

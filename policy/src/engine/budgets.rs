@@ -79,6 +79,25 @@ impl BudgetIndex {
             | Scope::Tag(..)
             | Scope::EachTag(_) => false,
         };
+        self.claims_on_targets(applies)
+    }
+
+    /// The budgets on a provider or on any model that it may have.
+    pub(super) fn provider_claims(&self, provider: u32, provider_name: &str) -> SmallVec<[Claim; 2]> {
+        self.claims_on_targets(|scope| match scope {
+            Scope::Provider(budgeted) => *budgeted == provider,
+            Scope::Model(pattern) => super::resolve::reaches(std::slice::from_ref(pattern), provider_name),
+            Scope::Organization
+            | Scope::Project(_)
+            | Scope::Key(_)
+            | Scope::EndUser(_)
+            | Scope::EachEndUser
+            | Scope::Tag(..)
+            | Scope::EachTag(_) => false,
+        })
+    }
+
+    fn claims_on_targets(&self, applies: impl Fn(&Scope) -> bool) -> SmallVec<[Claim; 2]> {
         let claim = |(budget, _): &(u32, Scope)| Claim { budget: *budget, scope_value: Arc::default() };
         self.on_targets.iter().filter(|(_, scope)| applies(scope)).map(claim).collect()
     }

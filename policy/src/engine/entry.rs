@@ -100,9 +100,7 @@ impl Deciding<'_> {
         // Bound while looking, so that a strategy that selects does so among what is on the list.
         self.allowlists.push(at);
         let asked = self.resolve_asked();
-        let allowed = asked.is_ok_and(|route| {
-            super::resolve::any_target(&route, &mut |target| super::resolve::allowed(models, &target.provider_name, &target.model))
-        });
+        let allowed = asked.is_ok_and(|route| super::resolve::any_target(&route, &mut |target| self.admits(models, target)));
         let config = self.engine.configs.get(index(at)).map(|config| Arc::clone(&config.label)).unwrap_or_default();
         self.trace.push(TraceStep::Allowlist { config, allowed });
         if allowed {

@@ -39,6 +39,11 @@ impl Deciding<'_> {
 
     /// Whether the project's guardrail on models refuses `target`, and whether it acts.
     pub(super) fn guarded(&self, target: &ResolvedTarget) -> Option<GuardrailMode> {
+        if target.model.is_empty() {
+            let models = self.engine.guardrails(self.subject.project)?.models.as_ref()?;
+            let permitted = self.admits(&models.allow, target) && !self.may_deny(&models.deny, target);
+            return (!permitted).then_some(models.mode);
+        }
         self.engine.guarded(self.subject.project, &target.provider_name, &target.model)
     }
 
@@ -49,6 +54,6 @@ impl Deciding<'_> {
         let models = project.and_then(|project| project.guardrails.as_ref()).and_then(|guardrails| guardrails.models.as_ref());
         let allowed = models.map(|models| models.allow.join(", ")).unwrap_or_default();
         let denied = models.filter(|models| !models.deny.is_empty()).map(|models| format!(" but not {}", models.deny.join(", ")));
-        format!("guardrail `models` of project `{name}` refuses `{label}`; it allows {allowed}{}", denied.unwrap_or_default())
+        format!("guardrail `models` of project `{name}` refuses {label}; it allows {allowed}{}", denied.unwrap_or_default())
     }
 }

@@ -25,6 +25,7 @@ impl Deciding<'_> {
             Target::Pass => self.resolve_asked()?,
             other => self.resolve(other, 0)?,
         };
+        let route = self.of_one_provider(route)?;
         replace_targets(route, &mut |target| {
             let checked = self.check_target(&target);
             let label = Arc::clone(&target.label);
@@ -45,21 +46,22 @@ impl Deciding<'_> {
         let engine = self.engine;
         let label = &target.label;
         if let Some(key) = engine.key(self.subject.key)
-            && !allowed(&key.allowed_models, &target.provider_name, &target.model)
+            && !self.admits(&key.allowed_models, target)
         {
-            let message = format!("key `{}` may not use `{}`; its allowed_models are {}", key.name, label, key.allowed_models.join(", "));
+            let what = self.in_words(target);
+            let message = format!("key `{}` may not use {what}; its allowed_models are {}", key.name, key.allowed_models.join(", "));
             return Err(("allowed_models", (DenialReason::Policy, message)));
         }
         if self.guarded(target) == Some(GuardrailMode::Enforce) {
-            return Err(("guardrail", (DenialReason::Policy, self.guarded_message(label))));
+            return Err(("guardrail", (DenialReason::Policy, self.guarded_message(&self.in_words(target)))));
         }
         for &list in &self.allowlists {
             let config = engine.bundle.configs.get(index(list));
             if let Some(Strategy::Allowlist { models, .. }) = config.map(|config| &config.strategy)
-                && !allowed(models, &target.provider_name, &target.model)
+                && !self.admits(models, target)
             {
                 let name = engine.configs.get(index(list)).map(|config| config.label.as_ref()).unwrap_or_default();
-                return Err(("allowlist", (DenialReason::Policy, format!("`{}` is not on allowlist `{name}`", label))));
+                return Err(("allowlist", (DenialReason::Policy, format!("{} is not on allowlist `{name}`", self.in_words(target)))));
             }
         }
         let vendor = engine.provider(target.provider).map(|provider| provider.vendor.as_str()).unwrap_or_default();
@@ -68,6 +70,9 @@ impl Deciding<'_> {
             return Err(("vendor", (DenialReason::UnknownModel, message)));
         };
         let blocking = self.blocking.or_else(|| engine.first_blocking(&target.claims));
+        if let Some(checked) = self.check_spending(target, blocking) {
+            return checked;
+        }
         if target.prices.is_none() && (blocking.is_some() || engine.bundle.unpriced_models == UnpricedModels::Deny) {
             let message = format!("no price is known for `{}`, and a budget that blocks applies; declare its price under `models`", label);
             return Err(("price", (DenialReason::Unpriced, message)));
@@ -89,6 +94,9 @@ impl Deciding<'_> {
             ));
         }
         // The simulated provider keeps nothing.
+        if let Some(message) = self.unbounded_operation(target, budget) {
+            return Some(message);
+        }
         let kept = self.request.kept_input.filter(|_| target.input_bound(self.request).is_none() && vendor.name != "simulated")?;
         Some(format!(
             "`{kept}` adds to the prompt what only the provider knows, the context of `{label}` is not known, and budget `{budget}` blocks; \
@@ -113,6 +121,11 @@ impl Deciding<'_> {
     /// `provider/model`, or a bare name where the project lets it be looked up.
     fn asked_model(&self, asked: &str) -> Result<Target, Refusal> {
         let engine = self.engine;
+        if asked.is_empty()
+            && let Some(passthrough) = &self.request.passthrough
+        {
+            return self.provider_for(passthrough);
+        }
         if let Some((provider, name)) = asked.split_once('/')
             && let Some(&provider) = engine.providers.get(provider)
             && !name.is_empty()
@@ -124,6 +137,7 @@ impl Deciding<'_> {
         let served = named(asked).or_else(|| named(catalogue::undated(asked)?));
         match served.and_then(|providers| self.first_usable(providers, asked)) {
             Some(provider) => Ok(Target::Model { provider, name: Arc::from(asked) }),
+            None if lookup && self.request.passthrough.is_some() => self.place_for(asked),
             None if asked.contains('/') => {
                 Err((DenialReason::UnknownModel, format!("no provider serves `{asked}`; `provider/model` needs a declared provider")))
             }
@@ -143,7 +157,8 @@ impl Deciding<'_> {
     fn first_usable(&self, providers: &[u32], model: &str) -> Option<u32> {
         let key = self.engine.key(self.subject.key)?;
         let usable = |&&provider: &&u32| self.engine.provider(provider).is_some_and(|of| allowed(&key.allowed_models, &of.name, model));
-        providers.iter().find(usable).or_else(|| providers.first()).copied()
+        let mut suited = providers.iter().filter(|provider| self.suits(**provider));
+        suited.clone().find(usable).or_else(|| suited.next()).copied()
     }
 
     pub(super) fn resolve(&mut self, target: &Target, depth: u32) -> Result<Route, Refusal> {
@@ -243,7 +258,7 @@ impl Deciding<'_> {
     /// An allowlist that is not an entry policy: what was asked for, if it is on the list.
     fn resolve_allowlist(&mut self, at: u32, models: &[String], otherwise: &Target, depth: u32) -> Result<Route, Refusal> {
         let passed = self.resolve_pass(depth);
-        let on_list = |route: &Route| any_target(route, &mut |target| allowed(models, &target.provider_name, &target.model));
+        let on_list = |route: &Route| any_target(route, &mut |target| self.admits(models, target));
         let allowed = passed.as_ref().is_ok_and(on_list);
         let config = self.engine.configs.get(index(at)).map(|config| Arc::clone(&config.label)).unwrap_or_default();
         self.trace.push(TraceStep::Allowlist { config, allowed });
@@ -262,11 +277,11 @@ impl Deciding<'_> {
         let position = known.map(|&at| index(at));
         let model = position.and_then(|position| engine.bundle.models.get(position));
         let (prices, price_version) = engine.prices.find(position, self.request.time).unzip();
-        Ok(ResolvedTarget {
+        Ok(self.passed_through(ResolvedTarget {
             provider,
             provider_name: Arc::clone(&of.name),
             model: Arc::clone(name),
-            label: label(&of.name, name),
+            label: label(&of.name, if name.is_empty() { catalogue::ANY_MODEL } else { name }),
             prices,
             price_version: price_version.unwrap_or_default(),
             context_tokens: model.and_then(|model| model.context_tokens),
@@ -274,7 +289,7 @@ impl Deciding<'_> {
             claims: engine.budgets.target_claims(provider, &of.name, name),
             variant: None,
             patience: Patience::default(),
-        })
+        }))
     }
 
     /// Expected cost of what was asked, for rules; zero where it is not known before rules have run.
@@ -364,6 +379,11 @@ pub(super) fn any_target(route: &Route, wanted: &mut dyn FnMut(&ResolvedTarget) 
 /// Whether any pattern matches.
 pub(super) fn allowed(patterns: &[String], provider: &str, model: &str) -> bool {
     patterns.iter().any(|pattern| pattern_matches(pattern, provider, model))
+}
+
+/// Whether a pattern that matches any model of `provider` can be among these.
+pub(super) fn reaches(patterns: &[String], provider: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.split_once('/').is_none_or(|(of, _)| glob(of, provider)))
 }
 
 /// A pattern with a `/` is about `provider/model`, one without about the model's name; `*` stands for any characters.

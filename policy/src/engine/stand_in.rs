@@ -15,7 +15,8 @@ impl Deciding<'_> {
     pub(super) fn stand_in(&mut self, route: Route, view: &dyn BudgetView) -> Result<(Route, Option<u32>), Refusal> {
         let mut by = None;
         let route = replace_targets(route, &mut |target| {
-            let Some((budget, config)) = self.note_target_budgets(&target, view) else { return Ok(Route::Target(target)) };
+            let noted = self.note_target_budgets(&target, view);
+            let Some((budget, config)) = self.follow(noted)? else { return Ok(Route::Target(target)) };
             let elsewhere = self.resolve_permitted(&Target::Config(config))?;
             by.get_or_insert(budget);
             Ok(elsewhere)

@@ -3,6 +3,7 @@
 mod bounds;
 mod caching;
 mod guardrails;
+mod passthrough;
 mod strategies;
 mod target_budgets;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::RequestFacts;
+use crate::facts::{Passthrough, RequestFacts};
 use crate::guardrail::Findings;
 
 /// Those of one request. In the request log it is a JSON object with the names of the fields.
@@ -52,6 +52,10 @@ pub struct LoggedFacts {
     #[serde(default, skip_serializing_if = "Findings::is_empty")]
     #[cbor(n(10), default)]
     pub findings: Findings,
+    /// What was asked for instead of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(11)]
+    pub passthrough: Option<Passthrough>,
 }
 
 impl From<&RequestFacts> for LoggedFacts {
@@ -68,6 +72,7 @@ impl From<&RequestFacts> for LoggedFacts {
             kept_input: facts.kept_input.is_some(),
             provider_tool: facts.provider_tool.clone(),
             findings: facts.findings,
+            passthrough: facts.passthrough.clone(),
         }
     }
 }

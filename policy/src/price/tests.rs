@@ -108,3 +108,13 @@ proptest! {
         prop_assert_eq!(tokens.plus(&more).folded(), folded.plus(&more.folded()));
     }
 }
+
+#[test]
+fn the_dearest_kinds_cost_no_more_than_the_worst_case() {
+    let sheet = Rates { input_image: Some(8), output_image: Some(40), output_audio: Some(9), ..Rates::flat(5, 10) };
+    let tokens = sheet.dearest_kinds(3, 7);
+    assert_eq!((tokens.input_image, tokens.output_image), (3, 7));
+    assert_eq!((tokens.all_input(), tokens.all_output()), (3, 7));
+    assert_eq!(sheet.cost(&tokens), sheet.worst_case(3, 7));
+    assert_eq!(Rates::flat(5, 10).dearest_kinds(3, 7), TokenBuckets { input: 3, output: 7, ..TokenBuckets::default() });
+}

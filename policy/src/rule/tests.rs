@@ -39,6 +39,7 @@ impl World {
             request: RequestFacts {
                 model: "gpt-4o-mini".into(),
                 surface: Surface::OpenaiChat,
+                passthrough: None,
                 stream: true,
                 input_tokens: 1200,
                 input_tokens_bound: 2400,

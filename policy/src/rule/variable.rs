@@ -218,6 +218,7 @@ fn read_fact<'a>(fact: Fact, facts: &Facts<'a>) -> Scalar<'a> {
     match fact {
         Fact::Model => Scalar::Text(&request.model),
         Fact::Surface => Scalar::Text(request.surface.as_str()),
+        Fact::Operation => Scalar::Text(request.passthrough.as_ref().map_or("", |passthrough| &passthrough.operation)),
         Fact::Stream => Scalar::Bool(request.stream),
         Fact::InputTokens => tokens(request.input_tokens),
         Fact::MaxOutputTokens => request.max_output_tokens.map_or(Scalar::Null, tokens),

@@ -102,6 +102,7 @@ impl fmt::Display for Type {
 pub(super) enum Fact {
     Model,
     Surface,
+    Operation,
     Stream,
     InputTokens,
     MaxOutputTokens,
@@ -227,6 +228,12 @@ pub const VARIABLES: &[Variable] = &[
         Fact::Surface,
         STRING,
         "`openai_chat`, `openai_responses`, `openai_embeddings`, `anthropic_messages`, `gemini` or `passthrough`",
+    ),
+    fact(
+        "request.operation",
+        Fact::Operation,
+        STRING,
+        "what is asked for where it is passed through, such as `POST /openai/v1/batches`; `''` on every other surface",
     ),
     fact("request.stream", Fact::Stream, BOOL, "whether a stream is asked for"),
     fact("request.input_tokens", Fact::InputTokens, INT, "likely input tokens, estimated from lengths"),

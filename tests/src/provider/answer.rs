@@ -141,6 +141,12 @@ impl Answer {
         Self { body: Some(steps), framing: Framing::Chunked, ..Self::default() }.header("Content-Type", content_type)
     }
 
+    /// With its length announced, in however many pieces it comes.
+    #[must_use]
+    pub fn sized(self) -> Self {
+        Self { framing: Framing::Length, ..self }
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -25,8 +25,8 @@ use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 
 pub(crate) use council::Whole;
-pub(crate) use hearing::next_within;
 use hearing::{FirstPatience, Refused, Unheard};
+pub(crate) use hearing::{REPLY_LIMIT, chain, idle, next_within, refusal_body, until_head};
 
 use hedge::Manner;
 

@@ -20,7 +20,7 @@ use crate::cache::{self, Recording, Wish};
 use crate::clock;
 use crate::enforce::rate::Rate;
 use crate::guard::guard;
-use crate::identity::{self, Caller};
+use crate::identity::{self, Caller, Unidentified};
 use crate::ingress::headers::{CallerHeaders, framing_in_query, key_in_query, presented_key};
 use crate::ingress::{ReadFailure, body, percent_decoded};
 use crate::metering::Booking;
@@ -77,11 +77,7 @@ pub(crate) async fn serve(
     let presented = presented_key(&head.headers).or(in_query);
     let caller = match identity::identify(&context.policies, presented) {
         Ok(caller) => caller,
-        Err(unidentified) => {
-            body::linger(session).await;
-            let refusal = Refusal::of(&Failure::Unidentified(unidentified), arrival.time).said_in(dialect);
-            return refuse(session, &arrival.request_id, &refusal).await;
-        }
+        Err(unidentified) => return turn_away(session, arrival, dialect, unidentified).await,
     };
     let exchange = Exchange { context, caller: &caller, arrival, dialect, errand };
     let mut booking = Booking::begin(context, &caller, arrival, identity::surface(dialect));
@@ -109,7 +105,7 @@ pub(crate) async fn serve(
     }
     let decided = match guarded.denial {
         Some(message) => Err((Failure::Denied { reason: DenialReason::Policy, message }, trace)),
-        None => exchange.decide(&asked, trace).await,
+        None => exchange.decide(&asked.facts, trace).await,
     };
     let (permit, trace) = match decided {
         Ok(permitted) => permitted,
@@ -119,6 +115,13 @@ pub(crate) async fn serve(
         Err((failure, trace)) => return exchange.refuse(session, booking, failure, trace).await,
     };
     exchange.answer(session, booking, &asked, &permit, trace).await
+}
+
+/// Tells somebody whom nobody knows that it is so. There is no organization whose log could have it.
+pub(super) async fn turn_away(session: &mut ServerSession, arrival: &Arrival, dialect: Dialect, who: Unidentified) -> Sent {
+    body::linger(session).await;
+    let refusal = Refusal::of(&Failure::Unidentified(who), arrival.time).said_in(dialect);
+    refuse(session, &arrival.request_id, &refusal).await
 }
 
 impl<'c> Exchange<'c> {
@@ -155,7 +158,7 @@ impl<'c> Exchange<'c> {
     }
 
     /// Counts the request against its key's rate.
-    fn count(&self) -> Result<Option<(u32, u64)>, Failure> {
+    pub(super) fn count(&self) -> Result<Option<(u32, u64)>, Failure> {
         let keys = &self.caller.policy.engine.bundle().keys;
         let key = usize::try_from(self.caller.subject.key).ok().and_then(|index| keys.get(index));
         let Some((key, rpm)) = key.and_then(|key| Some((key, key.rpm?))) else { return Ok(None) };
@@ -168,15 +171,15 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    async fn decide(&self, asked: &Asked<'_>, trace: Trace) -> Result<(Permit, Trace), (Failure, Trace)> {
+    pub(super) async fn decide(&self, facts: &RequestFacts, trace: Trace) -> Result<(Permit, Trace), (Failure, Trace)> {
         let (policy, now) = (&self.caller.policy, self.arrival.time);
         let again = trace.clone();
-        let mut decision = self.decide_once(asked, trace);
+        let mut decision = self.decide_once(facts, trace);
         if let Decision::Permit(permit) = &decision
             && self.context.budgets.learn(policy, permit.claims(), now).await
         {
             // Nobody had asked about these budgets before; what is known now may lead elsewhere.
-            decision = self.decide_once(asked, again);
+            decision = self.decide_once(facts, again);
         }
         match decision {
             Decision::Permit(mut permit) => {
@@ -187,11 +190,11 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    fn decide_once(&self, asked: &Asked<'_>, trace: Trace) -> Decision {
+    fn decide_once(&self, facts: &RequestFacts, trace: Trace) -> Decision {
         let policy = &self.caller.policy;
         let health = self.context.health.of_org(self.org_id());
         let money = self.context.budgets.view(policy, self.arrival.time);
-        policy.engine.decide(&self.caller.subject, &asked.facts, &money, health.as_ref(), trace)
+        policy.engine.decide(&self.caller.subject, facts, &money, health.as_ref(), trace)
     }
 
     /// What is permitted is answered: from the cache, or by a provider.
@@ -314,7 +317,7 @@ impl<'c> Exchange<'c> {
     }
 
     /// Tells the caller no, and books that it was told.
-    async fn refuse(&self, session: &mut ServerSession, booking: Booking<'c>, failure: Failure, mut trace: Trace) -> Sent {
+    pub(super) async fn refuse(&self, session: &mut ServerSession, booking: Booking<'c>, failure: Failure, mut trace: Trace) -> Sent {
         let refusal = Refusal::of(&failure, clock::now()).said_in(self.dialect);
         if !matches!(trace.steps.last(), Some(TraceStep::Denied { .. })) {
             trace.push(TraceStep::Denied { code: refusal.code().into(), message: refusal.message().to_owned() });
@@ -352,7 +355,7 @@ fn abandon(mut flight: Box<Flight<'_, '_>>) -> Sent {
 }
 
 /// Enough of a key to recognise it by, not enough to use it: its last four characters, where it is long enough to spare them.
-fn fingerprint(key: &SecretString) -> String {
+pub(super) fn fingerprint(key: &SecretString) -> String {
     let key = key.expose_secret();
     let tail = key.len().checked_sub(4).filter(|_| key.len() >= 20).and_then(|at| key.get(at..));
     format!("…{}", tail.unwrap_or("****"))

@@ -18,12 +18,16 @@ pub(crate) const TAG_LIMIT: usize = 64;
 /// Bytes of a tag's name or value, an end user or an id at most.
 pub(crate) const TEXT_LIMIT: usize = 256;
 
+/// The name in a query under which an upload that has begun is known again.
+pub(crate) const TICKET: &str = "mlx_ticket";
+
 /// Header lines that go on to the provider, each with its line end. Those of one vendor's interface go to who speaks its dialect only.
 #[derive(Default)]
 pub(crate) struct Forwarded {
     any: Vec<u8>,
     openai: Vec<u8>,
     anthropic: Vec<u8>,
+    google: Vec<u8>,
 }
 
 impl Forwarded {
@@ -32,7 +36,8 @@ impl Forwarded {
         let own = match dialect {
             Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings => &self.openai,
             Dialect::AnthropicMessages => &self.anthropic,
-            Dialect::Gemini | Dialect::BedrockConverse => return Cow::Borrowed(&self.any),
+            Dialect::Gemini => &self.google,
+            Dialect::BedrockConverse => return Cow::Borrowed(&self.any),
         };
         if own.is_empty() { Cow::Borrowed(&self.any) } else { Cow::Owned([&self.any[..], own].concat()) }
     }
@@ -89,6 +94,8 @@ pub(crate) struct CallerHeaders {
     pub dry_run: bool,
     /// `Cache-Control`
     pub cache: CacheWish,
+    /// `X-Modelux-Provider`
+    pub provider: Option<Arc<str>>,
     /// `X-Modelux-Provider-Key`
     pub provider_key: Option<SecretString>,
     /// Product of the `User-Agent`.
@@ -112,6 +119,8 @@ impl CallerHeaders {
                 "openai-beta" => forward(&mut read.forwarded.openai, "OpenAI-Beta", value),
                 "anthropic-version" => forward(&mut read.forwarded.anthropic, "anthropic-version", value),
                 "anthropic-beta" => forward(&mut read.forwarded.anthropic, "anthropic-beta", value),
+                // How files are uploaded to Gemini.
+                upload if upload.starts_with("x-goog-upload-") => forward(&mut read.forwarded.google, upload, value),
                 "idempotency-key" => forward(&mut read.forwarded.any, "Idempotency-Key", value),
                 "x-client-request-id" => forward(&mut read.forwarded.any, "X-Client-Request-Id", value),
                 "tracestate" => forward(&mut read.forwarded.any, "tracestate", value),
@@ -122,6 +131,7 @@ impl CallerHeaders {
                 "x-modelux-conversation-id" => read.conversation_id = Some(text("X-Modelux-Conversation-Id", value)?),
                 "x-modelux-user-tags" => read_tags(value, &mut read.tags)?,
                 "x-modelux-dry-run" => read.dry_run = flag("X-Modelux-Dry-Run", value)?,
+                "x-modelux-provider" => read.provider = Some(text("X-Modelux-Provider", value)?),
                 "x-modelux-provider-key" => read.provider_key = Some(provider_key(value)?),
                 _ => {}
             }
@@ -156,6 +166,26 @@ pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
     });
     let plain = |name: &str| headers.get(name).map(|value| value.as_bytes().trim_ascii());
     bearer.or_else(|| plain("x-api-key")).or_else(|| plain("x-goog-api-key")).filter(|key| !key.is_empty())
+}
+
+/// What of a query goes on to a provider: all but keys, and words by which a query could say what only a head may (Google's `$httpMethod`).
+/// `None` where it is no query that could be passed on.
+pub(crate) fn passed_query(query: &str) -> Option<String> {
+    if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    let passes = |pair: &&str| {
+        let Some(decoded) = percent_decoded(pair) else { return false };
+        let name = decoded.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        let secret = matches!(name.as_str(), "key" | "api_key" | "api-key" | "access_token" | "oauth_token" | TICKET);
+        !secret && (!name.starts_with('$') || name == "$alt") && !decoded.contains("mlx_")
+    };
+    Some(query.split('&').filter(|pair| !pair.is_empty()).filter(passes).collect::<Vec<_>>().join("&"))
+}
+
+/// The ticket in a query, if there is one.
+pub(crate) fn ticket_in_query(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(TICKET)?.strip_prefix('='))
 }
 
 fn product(agent: &HeaderValue) -> Option<Arc<str>> {
@@ -273,6 +303,16 @@ mod tests {
             }
             assert_eq!(CallerHeaders::read(&map).expect("headers").cache, wish, "{map:?}");
         }
+    }
+
+    #[test]
+    fn a_query_goes_on_without_keys_however_they_are_written() {
+        let passed = |query| passed_query(query).expect("a query");
+        assert_eq!(passed("limit=2&key=abc&after=file_1"), "limit=2&after=file_1");
+        assert_eq!(passed("%6bEy=abc&access%5Ftoken=x&mlx_ticket=t&alt=media&$alt=sse"), "alt=media&$alt=sse");
+        assert_eq!(passed("order=mlx_sk_abc&x=%6dlx_sk_abc&$httpMethod=DELETE&%24httpHeaders=a&a"), "a");
+        assert_eq!(passed("a=%zz&&b"), "b");
+        assert_eq!(passed_query("a=b\u{7f}"), None);
     }
 
     #[test]

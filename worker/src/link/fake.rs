@@ -337,5 +337,6 @@ pub(crate) fn event(id: &str) -> UsageEvent {
         trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
         facts: None,
         cache: None,
+        unpriced: false,
     }
 }

@@ -66,7 +66,9 @@ impl Head {
     /// Who answered.
     pub(crate) fn served_by(&mut self, provider: &str, model: &str) {
         self.text(PROVIDER, provider);
-        self.text(MODEL, model);
+        if !model.is_empty() {
+            self.text(MODEL, model);
+        }
     }
 
     /// What the response cache had: `HIT`, `MISS` or `BYPASS`.
@@ -131,10 +133,20 @@ impl Head {
         self.value(header::CONTENT_TYPE, content_type);
         self.fixed(header::CACHE_CONTROL, "no-cache");
         self.fixed(NO_BUFFERING, "no");
-        if session.req_header().version == Version::HTTP_11 && !session.is_http2() {
-            self.fixed(header::TRANSFER_ENCODING, "chunked");
-        }
+        self.send_open(session, None).await
+    }
+
+    /// Sends the head of a body that follows in pieces, of so many bytes where that is known.
+    pub(crate) async fn send_open(mut self, session: &mut ServerSession, length: Option<u64>) -> Sent {
         let status = self.head.status.as_u16();
+        let has_body = !matches!(status, 204 | 304);
+        match length.filter(|_| has_body) {
+            Some(length) => self.value(header::CONTENT_LENGTH, HeaderValue::from(length)),
+            None if has_body && session.req_header().version == Version::HTTP_11 && !session.is_http2() => {
+                self.fixed(header::TRANSFER_ENCODING, "chunked");
+            }
+            None => {}
+        }
         session.write_response_header(self.head).await.map_err(|_| CallerGone)?;
         Ok(status)
     }

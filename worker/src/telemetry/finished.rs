@@ -70,19 +70,25 @@ impl Finished {
         spans.map(|span| SpanData { instrumentation_scope: scope.clone(), ..span }).collect()
     }
 
+    /// What was asked for, in the conventions' words or, where these have none, as rules know it.
+    pub(super) fn operation(&self) -> &str {
+        let passed = self.event.facts.as_ref().and_then(|facts| facts.passthrough.as_ref());
+        passed.map_or("chat", |passed| &passed.operation)
+    }
+
     fn server(&self) -> SpanData {
         let Self { event, position, traced } = self;
-        let route = route_of(event.surface);
+        let (method, route) = self.operation().split_once(' ').unwrap_or(("POST", route_of(event.surface)));
         let mut attributes = vec![
-            KeyValue::new("http.request.method", "POST"),
-            KeyValue::new("http.route", route),
+            KeyValue::new("http.request.method", method.to_owned()),
+            KeyValue::new("http.route", route.to_owned()),
             KeyValue::new("http.response.status_code", i64::from(event.status)),
             KeyValue::new("modelux.request_id", event.request_id.to_string()),
             KeyValue::new("modelux.org", event.org_id.to_string()),
             KeyValue::new("modelux.project", event.project.name.to_string()),
             KeyValue::new("modelux.decision", if event.attempts.is_empty() && !event.is_hit() { "deny" } else { "permit" }),
             KeyValue::new("modelux.cost_usd", event.cost.to_string()),
-            KeyValue::new("gen_ai.operation.name", "chat"),
+            KeyValue::new("gen_ai.operation.name", self.operation().to_owned()),
         ];
         if !event.requested_model.is_empty() {
             attributes.push(KeyValue::new("gen_ai.request.model", event.requested_model.to_string()));
@@ -99,14 +105,14 @@ impl Finished {
         }
         let status = if event.status >= 500 { Status::error("") } else { Status::Unset };
         let took = Duration::from_micros(event.latency_us);
-        let name = format!("POST {route}");
+        let name = format!("{method} {route}");
         span(name, SpanKind::Server, *position, (event.time.into(), took), attributes, status)
     }
 
     fn client(&self, record: &AttemptRecord, traced: &TracedAttempt) -> SpanData {
         let Self { event, position, .. } = self;
         let place = TraceContext { parent: position.span, span: traced.span, ..*position };
-        let mut attributes = described(record, traced);
+        let mut attributes = described(self.operation(), record, traced);
         attributes.extend([
             KeyValue::new("modelux.request_id", event.request_id.to_string()),
             KeyValue::new("modelux.project", event.project.name.to_string()),
@@ -126,7 +132,8 @@ impl Finished {
         attributes.extend(failure.map(|word| KeyValue::new("error.type", word)));
         let start = SystemTime::from(event.time).checked_add(traced.after).unwrap_or(event.time.into());
         let took = Duration::from_micros(record.latency_us);
-        span(format!("chat {}", record.model), SpanKind::Client, place, (start, took), attributes, status)
+        let name = format!("{} {}", self.operation(), record.model);
+        span(name.trim_end().to_owned(), SpanKind::Client, place, (start, took), attributes, status)
     }
 }
 
@@ -143,12 +150,12 @@ fn route_of(surface: Surface) -> &'static str {
 }
 
 /// What the span and the metrics of an attempt have in common: words that operators chose.
-pub(super) fn described(record: &AttemptRecord, traced: &TracedAttempt) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        KeyValue::new("gen_ai.operation.name", "chat"),
-        KeyValue::new("gen_ai.provider.name", traced.vendor.clone()),
-        KeyValue::new("gen_ai.request.model", record.model.to_string()),
-    ];
+pub(super) fn described(operation: &str, record: &AttemptRecord, traced: &TracedAttempt) -> Vec<KeyValue> {
+    let mut attributes =
+        vec![KeyValue::new("gen_ai.operation.name", operation.to_owned()), KeyValue::new("gen_ai.provider.name", traced.vendor.clone())];
+    if !record.model.is_empty() {
+        attributes.push(KeyValue::new("gen_ai.request.model", record.model.to_string()));
+    }
     // Host and port only: an address may hold credentials.
     if let Some(url) = traced.base_url.as_deref().and_then(|base_url| Url::parse(base_url).ok()) {
         attributes.extend(url.host_str().map(|host| KeyValue::new("server.address", host.to_owned())));
@@ -269,6 +276,7 @@ mod tests {
             trace: TraceRecord::default(),
             facts: None,
             cache: None,
+            unpriced: false,
         };
         let traced = |span, after| TracedAttempt {
             span,
@@ -325,6 +333,19 @@ mod tests {
         assert_eq!(value(server, "modelux.decision").as_deref(), Some("permit"));
         assert_eq!(value(server, "gen_ai.request.model").as_deref(), Some("@fast"));
         assert!(!format!("{spans:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_is_passed_through_is_named_for_what_it_is() {
+        let mut finished = finished(HEADER);
+        let facts = r#"{"input_tokens":0,"input_tokens_bound":0,"choices":1,"has_tools":false,"has_images":false,"peer":"::1","kept_input":false,
+            "passthrough":{"operation":"DELETE /openai/v1/files/{id}","interface":"openai","spends":"nothing"}}"#;
+        finished.event.facts = serde_json::from_str(facts).ok();
+        finished.event.model = None;
+        finished.event.attempts.iter_mut().for_each(|attempt| attempt.model = Arc::default());
+        let spans = finished.to_spans(&InstrumentationScope::default());
+        assert_eq!((&*spans[0].name, &*spans[1].name), ("DELETE /openai/v1/files/{id}", "DELETE /openai/v1/files/{id}"));
+        assert_eq!((value(&spans[0], "http.request.method").as_deref(), value(&spans[1], "gen_ai.request.model")), (Some("DELETE"), None));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl GenAiMetrics {
     /// Counts the attempts of an exchange.
     pub(super) fn record(&self, finished: &Finished) {
         for (record, traced) in finished.attempts() {
-            let mut attributes = described(record, traced);
+            let mut attributes = described(finished.operation(), record, traced);
             let (input, output) = totals(&traced.tokens);
             for (kind, count) in [("input", input), ("output", output)] {
                 if count > 0 {

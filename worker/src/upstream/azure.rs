@@ -24,6 +24,20 @@ impl Azure {
         Self { quirks, v1: address.v1, query: address.query() }
     }
 
+    /// Writes the path of an operation that is passed through. Those that a deployment does are below it, in the form of paths that has any.
+    pub(super) fn write_operation(&self, operation: &str, deployment: &str, wire: &mut BytesMut) {
+        wire.put_slice(b"/openai");
+        let by_deployment = ["/completions", "/images/", "/audio/"].iter().any(|path| operation.starts_with(path));
+        if self.v1 {
+            wire.put_slice(b"/v1");
+        } else if by_deployment && !deployment.is_empty() {
+            wire.put_slice(b"/deployments/");
+            write_segment(deployment, wire);
+        }
+        wire.put_slice(operation.as_bytes());
+        wire.put_slice(self.query.as_bytes());
+    }
+
     /// Writes the path of `operation` below the resource. Responses name their deployment in the body in either form.
     pub(super) fn write_path(&self, operation: &str, dialect: Dialect, deployment: &str, wire: &mut BytesMut) {
         wire.put_slice(b"/openai");
@@ -61,6 +75,21 @@ mod tests {
         assert_eq!(chat(&format!("{resource}/openai/v1?api-version=preview"), "d"), "/openai/v1/chat/completions?api-version=preview");
         let responses = path(&format!("{resource}?api-version=1"), "/responses", Dialect::OpenAiResponses, "d-1");
         assert_eq!(responses, "/openai/responses?api-version=1");
+    }
+
+    #[test]
+    fn operations_that_a_deployment_does_are_below_it() {
+        let operation = |base_url: &str, operation: &str, deployment: &str| {
+            let quirks = find_vendor("azure").and_then(|vendor| vendor.quirks).expect("quirks");
+            let mut wire = BytesMut::new();
+            let azure = Azure::at(&AzureAddress::read(base_url).expect("an address"), quirks);
+            azure.write_operation(operation, deployment, &mut wire);
+            String::from_utf8(wire.to_vec()).expect("text")
+        };
+        let resource = "https://x.openai.azure.com?api-version=1";
+        assert_eq!(operation(resource, "/images/generations", "d"), "/openai/deployments/d/images/generations?api-version=1");
+        assert_eq!(operation(resource, "/files/file-1", ""), "/openai/files/file-1?api-version=1");
+        assert_eq!(operation("https://x.openai.azure.com/openai/v1", "/images/generations", "d"), "/openai/v1/images/generations");
     }
 
     #[test]

@@ -182,6 +182,21 @@ fn passes(name: &HeaderName, status: u16) -> bool {
 }
 
 impl ReplyBody {
+    /// The head of the answer as it came, where it came over a connection.
+    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
+        match self {
+            Self::Provider(body) => body.wire.head().map(|head| &head.headers),
+            Self::Framed(_) | Self::Simulated(_) => None,
+        }
+    }
+
+    /// How long the body is, where its head says so and what comes out is what came in.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let Self::Provider(body) = self else { return None };
+        let length = self.headers()?.get(header::CONTENT_LENGTH).filter(|_| body.decoder.is_none())?;
+        length.to_str().ok()?.trim().parse().ok()
+    }
+
     /// The next piece; `None` at the end. May be dropped while it waits and asked again.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ReplyCut> {
         match self {

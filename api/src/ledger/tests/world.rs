@@ -170,6 +170,7 @@ pub(super) fn event(id: &str, cost: NanoUsd, charges: Vec<Charge>) -> UsageEvent
         trace: policy::event::TraceRecord::of(&policy::decision::Trace::default()),
         facts: None,
         cache: None,
+        unpriced: false,
     }
 }
 

@@ -204,6 +204,9 @@ impl From<&Usage> for UsageBody {
             output_tokens,
             reasoning_tokens,
             output_audio_tokens,
+            // Nor for pictures.
+            input_image_tokens: _,
+            output_image_tokens: _,
             total_tokens,
         } = *usage;
         Self {

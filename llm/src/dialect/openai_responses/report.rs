@@ -51,6 +51,8 @@ impl Report {
             output_tokens: self.output_tokens,
             reasoning_tokens: output.and_then(|details| details.reasoning_tokens),
             output_audio_tokens: output.and_then(|details| details.audio_tokens),
+            input_image_tokens: None,
+            output_image_tokens: None,
             total_tokens: self.total_tokens,
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     dialect::Dialect,
     json::{Cursor, Kind, Value},
     request::{
-        Extensions, Field, Layout, Metadata, PREFIX, ReadRequestError,
+        Extensions, Field, Layout, Metadata, PREFIX, ReadRequestError, Removals,
         layout::{LimitMember, Place, StreamOptions},
         length,
     },
@@ -46,18 +46,7 @@ struct Reader<'a> {
     layout: Layout,
     /// Names that came; one that comes again is refused.
     names: Vec<Cow<'a, [u8]>>,
-    removal: Removal,
-}
-
-/// What to take out together with a member, so that the commas around it come out right.
-#[derive(Default)]
-struct Removal {
-    /// End of the member before this one.
-    previous_end: usize,
-    /// Whether a member that stays was seen.
-    kept: bool,
-    /// Begin and end of members at the front that go; the comma behind the last belongs to them.
-    front: Option<Range<usize>>,
+    removals: Removals,
 }
 
 pub(super) fn read<'a>(dialect: Dialect, body: &'a [u8], addressed: Option<Addressed<'a>>) -> Result<Head<'a>, ReadRequestError> {
@@ -105,7 +94,7 @@ impl<'a> Reader<'a> {
             sizes: PromptSizes::default(),
             layout,
             names: Vec::with_capacity(16),
-            removal: Removal::default(),
+            removals: Removals::default(),
         }
     }
 
@@ -117,7 +106,7 @@ impl<'a> Reader<'a> {
         if name.starts_with(PREFIX) {
             self.extension(key, &name, cursor.value()?)?;
         } else {
-            self.settle_front(key.start());
+            self.removals.keep_from(key.start());
             match Slot::of(self.layout.dialect, &name) {
                 Slot::Prompt(prompt) => self.read_prompt(prompt, &name, cursor)?,
                 Slot::Tools => {
@@ -127,7 +116,7 @@ impl<'a> Reader<'a> {
                 }
                 slot => self.take(slot, &name, cursor.value()?)?,
             }
-            self.removal.previous_end = cursor.position();
+            self.removals.kept_to(cursor.position());
         }
         self.names.push(name);
         Ok(())
@@ -263,22 +252,8 @@ impl<'a> Reader<'a> {
     fn extension(&mut self, key: &Value<'a>, name: &[u8], value: Value<'a>) -> Result<(), ReadRequestError> {
         let name = text(name);
         self.extensions.take(&name, Field::top(&name, value))?;
-        if self.removal.kept {
-            self.layout.removals.push(self.removal.previous_end..value.end());
-        } else {
-            let start = self.removal.front.as_ref().map_or(key.start(), |front| front.start);
-            self.removal.front = Some(start..value.end());
-        }
-        self.removal.previous_end = value.end();
+        self.removals.take_out(key, &value);
         Ok(())
-    }
-
-    /// The first member that stays ends what is taken out before it.
-    fn settle_front(&mut self, key_start: usize) {
-        self.removal.kept = true;
-        if let Some(front) = self.removal.front.take() {
-            self.layout.removals.push(front.start..key_start);
-        }
     }
 
     fn finish(mut self, addressed: Option<Addressed<'a>>) -> Result<Head<'a>, ReadRequestError> {
@@ -293,6 +268,7 @@ impl<'a> Reader<'a> {
         }
         let stream = addressed.map_or(self.stream, |path| path.stream);
         self.layout.streams = stream;
+        self.layout.removals = self.removals.ranges();
         let explained = self.has_tools || self.has_format;
         if explained && matches!(dialect, Dialect::AnthropicMessages | Dialect::BedrockConverse) {
             self.sizes.preamble = tokens::ANTHROPIC_PREAMBLE;

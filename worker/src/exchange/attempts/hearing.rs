@@ -21,7 +21,7 @@ use crate::upstream::{self, Outgoing, Reply, ReplyBody, ReplyCut, SendError, Way
 /// Bytes of a refusal that are read and passed on.
 const REFUSAL_LIMIT: usize = 1 << 20;
 /// Bytes of a buffered answer at most.
-const REPLY_LIMIT: usize = 64 << 20;
+pub(crate) const REPLY_LIMIT: usize = 64 << 20;
 /// Time for the body of a refusal.
 const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
@@ -43,7 +43,7 @@ pub(super) async fn send(
 }
 
 /// How long an answer of `target` may be silent.
-pub(super) fn idle(context: &Context, target: &ResolvedTarget) -> Duration {
+pub(crate) fn idle(context: &Context, target: &ResolvedTarget) -> Duration {
     target.patience.idle_timeout_ms.map_or(context.limits.idle_timeout, |ms| Duration::from_millis(ms.into()))
 }
 
@@ -53,7 +53,7 @@ fn first_byte(target: &ResolvedTarget) -> Option<Duration> {
 }
 
 /// How long until the head of an answer of `target` must be there, where its route says `timeout` and so much time is left.
-pub(super) fn until_head(context: &Context, target: &ResolvedTarget, timeout: Option<Duration>, left: Duration) -> Duration {
+pub(crate) fn until_head(context: &Context, target: &ResolvedTarget, timeout: Option<Duration>, left: Duration) -> Duration {
     let timeout = timeout.into_iter().chain(first_byte(target)).min();
     timeout.unwrap_or(context.limits.attempt_timeout).min(left)
 }
@@ -129,6 +129,15 @@ pub(super) fn broken(failure: Failure) -> Failed {
     Failed::new(failure, FailureClass::Retryable(class))
 }
 
+/// The body of a refusal, if it is there soon and not too large.
+pub(crate) async fn refusal_body(reply: &mut Reply) -> Option<Bytes> {
+    let all_of_it = clock::instant().checked_add(REFUSAL_TIME);
+    match collect(reply, REFUSAL_LIMIT, (REFUSAL_TIME, all_of_it)).await {
+        Ok(Ok(Some(body))) => Some(body),
+        _ => None,
+    }
+}
+
 /// A provider's refusal, read as far as it is worth.
 pub(super) struct Refused {
     reply: Reply,
@@ -138,11 +147,7 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) async fn read(mut reply: Reply) -> Self {
-        let all_of_it = clock::instant().checked_add(REFUSAL_TIME);
-        let body = match collect(&mut reply, REFUSAL_LIMIT, (REFUSAL_TIME, all_of_it)).await {
-            Ok(Ok(Some(body))) => Some(body),
-            _ => None,
-        };
+        let body = refusal_body(&mut reply).await;
         let class = match reply.status {
             429 => FailureClass::Retryable(RetryOn::TooManyRequests),
             500.. => FailureClass::Retryable(RetryOn::ServerError),
@@ -209,7 +214,7 @@ async fn collect(
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

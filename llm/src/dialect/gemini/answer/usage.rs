@@ -26,6 +26,8 @@ pub(super) fn read_usage(mut report: Fields<'_>) -> Usage {
         output_tokens: spoken.map(|spoken| spoken.saturating_add(thoughts.unwrap_or(0))),
         reasoning_tokens: thoughts,
         output_audio_tokens: read_sound(&mut report, "candidatesTokensDetails"),
+        input_image_tokens: None,
+        output_image_tokens: None,
         total_tokens: total,
     }
 }

@@ -18,6 +18,8 @@ const USAGE: Usage = Usage {
     output_tokens: Some(2),
     reasoning_tokens: None,
     output_audio_tokens: None,
+    input_image_tokens: None,
+    output_image_tokens: None,
     total_tokens: Some(5),
 };
 
