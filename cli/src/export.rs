@@ -50,7 +50,7 @@ mod tests {
             "org": "default",
             "settings": {"time_zone": "Europe/Berlin", "entry_policy": "@entry", "ip_allowlist": {"management": ["10.0.0.0/8"], "proxy": ["::1/128"]},
                 "deny_private_upstreams": true, "unpriced_models": "deny", "retention_days": 7},
-            "providers": [{"name": "sim", "vendor": "simulated"}, {"name": "own", "vendor": "openai_compatible", "base_url": "http://127.0.0.1:1/v1"}],
+            "providers": [{"name": "sim", "vendor": "simulated"}, {"name": "own", "vendor": "openai_compatible", "base_url": "http://127.0.0.1:1/v1", "health_check": {"path": "/health"}}],
             "models": [{"model": "own/m", "input_usd_per_mtok": "0.000000001", "output_usd_per_mtok": 123456.789, "context_tokens": 1, "max_output_tokens": 1,
                 "cached_input_usd_per_mtok": 0.1, "cache_write_usd_per_mtok": 1, "reasoning_usd_per_mtok": 3, "quality_tier": "premium"}],
             "routing_configs": [

@@ -8,11 +8,13 @@ fn whole(fleet: &Fleet) -> Value {
     let mut wanted = manifest(&fleet.provider);
     wanted["settings"] = json!({"time_zone": "Europe/Berlin", "payloads": "none", "retention_days": 30, "entry_policy": "@company",
         "ip_allowlist": {"management": ["127.0.0.0/8"], "proxy": ["127.0.0.0/8", "10.0.0.0/8"]}});
+    wanted["providers"][0]["health_check"] = json!({"interval_seconds": 3600, "timeout_ms": 900, "path": "/models"});
     wanted["routing_configs"] = json!([
         {"slug": "company", "strategy": "custom_rules", "rules": [{"if": "tags.team == 'support'", "then": "@cheap"}, {"else": "pass"}]},
         {"slug": "cheap", "strategy": "single", "model": "sim/free"},
         {"slug": "safe", "strategy": "fallback", "attempts": [{"model": "sim/gpt-test", "timeout_ms": 8000}, {"model": "@cheap"}],
-            "retry_on": ["429", "timeout"], "total_budget_ms": 30000},
+            "retry_on": ["429", "timeout"], "total_budget_ms": 30000,
+            "first_byte_timeout_ms": 9000, "idle_timeout_ms": 7000, "hedge_after_ms": 800, "on_disconnect": "drain"},
         {"slug": "thrifty", "strategy": "cost_optimized", "quality_tier": "economy", "allowed_models": ["gpt-*"]},
         {"slug": "quick", "strategy": "latency_optimized", "models": ["sim/gpt-test", "other/gpt-test"]},
         {"slug": "split", "strategy": "ab_test", "variants": [{"name": "control", "weight": 80, "config": "@quick"},
