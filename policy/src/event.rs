@@ -4,13 +4,14 @@
 //! the reserved amount, and again with the truth when the exchange ends; whichever is the last one found on the worker's disk is
 //! what is shipped. So a killed worker leaves an amount, never a gap.
 //!
-//! On disk and on the link it is CBOR whose fields are numbers ([`UsageEvent::write`], [`UsageEvent::read`]): it is written twice for each
+//! On disk and on the link it is CBOR whose fields are numbers ([`wire`], [`UsageEvent::read`]): it is written twice for each
 //! request, and names and digits as text would cost more than the decision. Compatibility: a number is never given a second meaning; a
 //! reader passes over numbers it does not know, and a field added later is absent in what was written before.
 //!
 //! Left out: prompts, completions, keys, secrets. There is no field they could go into.
 
 mod facts;
+pub mod wire;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -125,6 +126,18 @@ pub struct AttemptRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[n(6)]
     pub priced: Option<Priced>,
+    /// What was consumed where no price was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[n(7)]
+    pub unpriced: Option<TokenBuckets>,
+}
+
+impl AttemptRecord {
+    /// What was consumed.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&TokenBuckets> {
+        self.priced.as_ref().map(|priced| &priced.tokens).or(self.unpriced.as_ref())
+    }
 }
 
 /// What a cost comes of: `rates.cost(tokens)` is it, now and in ten years.
@@ -172,125 +185,90 @@ pub struct PeriodRef {
 }
 
 /// One exchange.
-#[derive(Debug, Clone, Serialize, Encode, Decode)]
+#[derive(Debug, Clone, Serialize)]
 pub struct UsageEvent {
     /// `evt_…`; booking one twice changes nothing.
-    #[cbor(n(0), with = "crate::cbor::text")]
     pub id: Arc<str>,
     /// Outcome.
-    #[n(1)]
     pub kind: EventKind,
     /// `org_…`
-    #[cbor(n(2), with = "crate::cbor::text")]
     pub org_id: Arc<str>,
     /// `req_…`, the decision id the caller saw.
-    #[cbor(n(3), with = "crate::cbor::text")]
     pub request_id: Arc<str>,
     /// `wrk_…`
-    #[cbor(n(4), with = "crate::cbor::text")]
     pub worker_id: Arc<str>,
     /// Revision that decided.
-    #[n(5)]
     pub bundle_revision: u64,
     /// When the request arrived.
     #[serde(serialize_with = "crate::time::serialize")]
-    #[cbor(n(6), with = "crate::cbor::time")]
     pub time: DateTime<Utc>,
     /// Project.
-    #[n(7)]
     pub project: Named,
     /// Key.
-    #[n(8)]
     pub key: Named,
     /// Wire format of the caller.
-    #[n(9)]
     pub surface: Surface,
     /// `model` as asked.
-    #[cbor(n(10), with = "crate::cbor::text")]
     pub requested_model: Arc<str>,
     /// Provider's model that answered, or the last one tried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cbor(n(11), with = "crate::cbor::optional_text", has_nil)]
     pub model: Option<Arc<str>>,
     /// Provider that answered, or the last one tried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cbor(n(12), with = "crate::cbor::optional_text", has_nil)]
     pub provider: Option<Arc<str>>,
     /// Status the caller got.
-    #[n(13)]
     pub status: u16,
     /// Error code the caller got.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cbor(n(14), with = "crate::cbor::optional_text", has_nil)]
     pub error_code: Option<Arc<str>>,
     /// Whether it was a stream.
-    #[n(15)]
     pub stream: bool,
     /// End user.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cbor(n(16), with = "crate::cbor::optional_text", has_nil)]
     pub end_user: Option<Arc<str>>,
     /// Tags after precedence.
-    #[n(17)]
     pub tags: Tags,
     /// Cost of all attempts.
-    #[n(18)]
     pub cost: NanoUsd,
     /// What was reserved at most.
-    #[n(19)]
     pub reserved: NanoUsd,
     /// Where the counts come from.
-    #[n(20)]
     pub usage_source: UsageSource,
     /// Disjoint token counts of all attempts. Of a hit those of the answer when it was made, which nobody pays again.
-    #[n(21)]
     pub tokens: TokenBuckets,
     /// Rates applied to the last call; each attempt has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[n(22)]
     pub rates: Option<Rates>,
     /// Names the price version; empty where no price was known.
-    #[cbor(n(23), with = "crate::cbor::text")]
     pub price_version: Arc<str>,
     /// Microseconds from request to end of response.
-    #[n(24)]
     pub latency_us: u64,
     /// Microseconds from request to the first byte of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[n(25)]
     pub first_byte_us: Option<u64>,
     /// Agent run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cbor(n(26), with = "crate::cbor::optional_text", has_nil)]
     pub trace_id: Option<Arc<str>>,
     /// Thread.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cbor(n(27), with = "crate::cbor::optional_text", has_nil)]
     pub conversation_id: Option<Arc<str>>,
     /// Variant of the `ab_test` that led to the last attempt; absent in events of workers that knew of none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cbor(n(28), with = "crate::cbor::optional_text", has_nil)]
     pub ab_variant: Option<Arc<str>>,
     /// Every upstream call.
-    #[n(29)]
     pub attempts: Vec<AttemptRecord>,
     /// What each budget is charged.
-    #[n(30)]
     pub charges: Vec<Charge>,
-    /// The decision trace. (31 was one that said its own names.)
-    #[cbor(n(32), default)]
+    /// The decision trace.
     pub trace: TraceRecord,
     /// What else rules could see of the request; absent where it could not be read, and in events of workers that did not record it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[n(33)]
     pub facts: Option<LoggedFacts>,
     /// What the response cache had; absent where the config has none, and in events of workers that had none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[n(34)]
     pub cache: Option<CacheOutcome>,
     /// Something was consumed that nobody could count or price: it is booked as free and is not. Beside `usage_source`, so that a control
     /// plane that knows nothing of it can read the event.
-    #[cbor(n(35), with = "crate::cbor::flag", has_nil)]
     pub unpriced: bool,
 }
 
@@ -319,41 +297,38 @@ impl UsageEvent {
         }
     }
 
-    /// Appends the event to `out`.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let written = minicbor::encode(self, InMemory(out));
-        debug_assert!(written.is_ok(), "writing to memory can't fail, and an event is made of what CBOR has");
-    }
-
     /// Reads an event.
     ///
     /// # Errors
     /// When the bytes are none, or something follows it.
     pub fn read(bytes: &[u8]) -> Result<Self, NoEvent> {
         let mut decoder = minicbor::Decoder::new(bytes);
-        let event = decoder.decode()?;
-        match decoder.position() == bytes.len() {
-            true => Ok(event),
-            false => Err(minicbor::decode::Error::message("something follows it").into()),
+        let (opening, outcome) = (decoder.decode()?, decoder.decode()?);
+        let trace = decoder.position();
+        decoder.skip()?;
+        match (bytes.get(trace..), decoder.position() == bytes.len()) {
+            (Some(steps), true) => Ok(Self::of(opening, outcome, TraceRecord(steps.to_vec()))),
+            _ => Err(minicbor::decode::Error::message("something follows it").into()),
         }
     }
 }
 
 /// A decision trace as it is kept: steps whose fields are numbers, as the event's are. A reader passes over what it does not know of a step.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
-pub struct TraceRecord(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceRecord(Vec<u8>);
 
-/// Bytes that most traces do not exceed.
-const USUAL_TRACE: usize = 512;
+impl Default for TraceRecord {
+    fn default() -> Self {
+        Self::of(&Trace::default())
+    }
+}
 
 impl TraceRecord {
     /// Records a trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let mut bytes = Vec::with_capacity(USUAL_TRACE);
-        let written = minicbor::encode(&trace.steps, InMemory(&mut bytes));
-        debug_assert!(written.is_ok(), "a trace is made of what CBOR has");
+        let mut bytes = Vec::new();
+        wire::write_steps(trace, &mut bytes);
         Self(bytes)
     }
 
@@ -388,18 +363,6 @@ impl TraceRecord {
 impl Serialize for TraceRecord {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.to_json().serialize(serializer)
-    }
-}
-
-/// Writing to memory can't fail, and says so.
-struct InMemory<'v>(&'v mut Vec<u8>);
-
-impl minicbor::encode::Write for InMemory<'_> {
-    type Error = std::convert::Infallible;
-
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
     }
 }
 
@@ -474,6 +437,7 @@ mod tests {
                 latency_us: 9,
                 cost: NanoUsd::ZERO,
                 priced: Some(Priced { tokens, rates, version: "prc_1".into() }),
+                unpriced: None,
             }],
             charges: vec![Charge {
                 period: PeriodRef { budget_id: "bud_1".into(), scope_value: "".into(), start },
@@ -487,30 +451,57 @@ mod tests {
         }
     }
 
-    /// A worker of before the facts ended its event with the trace.
+    /// What a later version adds to an opening or an outcome is passed over; what an earlier one did not have is absent.
     #[test]
-    fn an_event_without_facts_is_read() {
-        let (written, mut bytes) = (UsageEvent { facts: None, cache: None, unpriced: false, ..event() }, Vec::new());
+    fn an_event_of_another_version_is_read() {
+        let (written, mut bytes) = (UsageEvent { cache: None, unpriced: false, ..event() }, Vec::new());
         written.write(&mut bytes);
-        assert_eq!(bytes[..2], [0x98, 33], "what is absent at the end is not written");
-        let read = UsageEvent::read(&bytes).unwrap();
-        assert_eq!((read.facts, read.cache, read.unpriced, read.trace), (None, None, false, written.trace));
+        let mut decoder = minicbor::Decoder::new(&bytes);
+        let fields = decoder.array().unwrap().unwrap();
+        let start = decoder.position();
+        (0..fields).for_each(|_| decoder.skip().unwrap());
+        let end = decoder.position();
+        let longer = [&[0x80 | 18], &bytes[start..end], b"\x61x", &bytes[end..]].concat();
+        assert_eq!(fields, 17);
+        let read = UsageEvent::read(&longer).unwrap();
+        assert_eq!((read.charges, read.facts, read.trace), (written.charges, written.facts, written.trace));
     }
 
     #[test]
-    fn an_event_from_before_traces_were_numbers_is_read_without_one() {
-        let (written, mut bytes) = (event(), Vec::new());
-        written.write(&mut bytes);
-        let mut decoder = minicbor::Decoder::new(&bytes);
-        decoder.array().unwrap();
-        for _ in 0..31 {
-            decoder.skip().unwrap();
+    fn budgets_that_are_charged_alike_and_twice_are_charged_the_sum() {
+        let event = event();
+        let (mut opening, mut outcome) = event.split();
+        let hold = |charge: &Charge| wire::HeldIn { period: charge.period.clone(), lease_id: charge.lease_id.clone() };
+        opening.held_in = event.charges.iter().map(hold).collect();
+        outcome.charge_each = NanoUsd::from_nanos(40);
+        let read = UsageEvent::of(opening, outcome, TraceRecord::default());
+        assert_eq!(read.charges, [Charge { amount: NanoUsd::from_nanos(43), ..event.charges[0].clone() }]);
+    }
+
+    #[test]
+    fn what_the_last_attempt_says_is_left_out_and_found_again() {
+        let event = event();
+        let priced = event.attempts[0].priced.clone().unwrap();
+        let told = UsageEvent {
+            provider: Some("openai".into()),
+            rates: Some(priced.rates),
+            price_version: priced.version,
+            trace: TraceRecord::default(),
+            ..event.clone()
+        };
+        for (event, is_shorter) in [(event, false), (told, true)] {
+            let (opening, mut outcome) = event.split();
+            outcome.shorten();
+            assert_eq!(outcome.served.is_none(), is_shorter);
+            let mut bytes = Vec::new();
+            opening.write(&mut bytes);
+            outcome.write(&Trace::default(), &mut bytes);
+            let read = UsageEvent::read(&bytes).unwrap();
+            assert_eq!(
+                (read.provider, read.model, read.rates, read.price_version),
+                (event.provider, event.model, event.rates, event.price_version)
+            );
         }
-        let end = decoder.position();
-        bytes.truncate(end);
-        bytes[1] = 31;
-        let read = UsageEvent::read(&bytes).unwrap();
-        assert_eq!((read.trace, read.cost), (TraceRecord::default(), written.cost));
     }
 
     #[test]
@@ -530,7 +521,7 @@ mod tests {
     fn a_step_that_this_version_does_not_know_hides_none_of_the_others() {
         let step = TraceStep::Allowlist { config: "@list".into(), allowed: true };
         let mut bytes = Vec::new();
-        let mut encoder = minicbor::Encoder::new(InMemory(&mut bytes));
+        let mut encoder = minicbor::Encoder::new(&mut bytes);
         encoder.array(3).unwrap().encode(&step).unwrap();
         // A kind of a later version.
         encoder.array(2).unwrap().u32(9_999).unwrap().array(1).unwrap().str("x").unwrap();

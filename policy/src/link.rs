@@ -293,13 +293,19 @@ pub const BATCH_TYPE: &str = "application/cbor-seq";
 /// Puts written events together: each a CBOR byte string, so that one that can't be read keeps nobody from finding the next.
 #[must_use]
 pub fn write_batch<B: AsRef<[u8]>>(events: &[B]) -> Vec<u8> {
-    let size = events.iter().map(|event| event.as_ref().len().saturating_add(9)).sum();
-    let mut encoder = minicbor::Encoder::new(Vec::with_capacity(size));
+    let mut batch = Vec::with_capacity(events.iter().map(|event| event.as_ref().len().saturating_add(9)).sum());
     for event in events {
-        let written = encoder.bytes(event.as_ref());
-        debug_assert!(written.is_ok(), "writing to memory can't fail");
+        begin_event(&mut batch, event.as_ref().len());
+        batch.extend_from_slice(event.as_ref());
     }
-    encoder.into_writer()
+    batch
+}
+
+/// Makes `batch` ready for an event of `length` bytes, which have to follow.
+pub fn begin_event(batch: &mut Vec<u8>, length: usize) {
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    let written = minicbor::Encoder::new(batch).bytes_len(length).map(drop);
+    debug_assert!(written.is_ok(), "writing to memory can't fail");
 }
 
 /// The events of a batch, to be read one by one; where the batch itself can't be read any further its last item says so.

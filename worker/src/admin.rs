@@ -28,12 +28,14 @@ pub(crate) async fn healthz(session: &mut ServerSession, arrival: &Arrival, head
 
 pub(crate) async fn readyz(context: &Context, session: &mut ServerSession, arrival: &Arrival, head_only: bool) -> Sent {
     let organizations = context.policies.current().iter().count();
+    let freshness = context.policies.freshness();
     let status = match (context.is_draining(), organizations) {
         (true, _) => "draining",
         (false, 0) => "no_policy",
+        (false, _) if freshness == Freshness::Missing => "no_policy",
         (false, _) => "ready",
     };
-    let policy = match context.policies.freshness() {
+    let policy = match freshness {
         Freshness::Missing => "missing",
         Freshness::Fresh => "fresh",
         Freshness::Stale(_) => "stale",

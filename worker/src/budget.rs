@@ -185,8 +185,7 @@ impl Budgets {
 
     fn status_in(&self, table: &BudgetTable, claim: &Claim, now: DateTime<Utc>) -> Option<AccountView> {
         let slot = table.slot(claim.budget)?;
-        let account = self.account(slot, claim, now);
-        Some(AccountView {
+        Some(self.with_account(slot, claim, now, |account| AccountView {
             name: Arc::clone(&slot.name),
             cap: slot.cap,
             used: account.used(),
@@ -194,7 +193,14 @@ impl Budgets {
             mode: slot.mode,
             period: slot.kind,
             resets_at: account.as_period().end,
-        })
+        }))
+    }
+
+    /// What is used of one budget, and its cap. As [`Budgets::status`], for who compares many.
+    #[must_use]
+    pub fn standing(&self, policy: &Arc<OrgPolicy>, claim: &Claim, now: DateTime<Utc>) -> Option<(NanoUsd, NanoUsd)> {
+        let slot = policy.budgets().slot(claim.budget)?;
+        Some((self.with_account(slot, claim, now, |account| account.used()), slot.cap))
     }
 
     /// Takes in a bundle that was just applied: asks how its budgets stand before a request does.
@@ -294,7 +300,17 @@ impl Budgets {
     /// Claimed accounts that the control plane was never asked about.
     fn unknown(&self, table: &BudgetTable, claims: &[Claim], now: DateTime<Utc>) -> Vec<Arc<Account>> {
         let slots = claims.iter().filter_map(|claim| Some((table.slot(claim.budget)?, claim)));
-        slots.map(|(slot, claim)| self.account(slot, claim, now)).filter(|account| !account.is_known()).collect()
+        let unknown = |account: &Arc<Account>| (!account.is_known()).then(|| Arc::clone(account));
+        slots.filter_map(|(slot, claim)| self.with_account(slot, claim, now, unknown)).collect()
+    }
+
+    /// Looks at the account of `claim` at `now`; without counting a reference, where it is the only one of its budget.
+    fn with_account<R>(&self, slot: &Slot, claim: &Claim, now: DateTime<Utc>, look: impl FnOnce(&Arc<Account>) -> R) -> R {
+        let fixed = slot.fixed.load();
+        match fixed.as_ref().filter(|account| account.covers(now) && !account.is_retired()) {
+            Some(account) => look(account),
+            None => look(&self.account(slot, claim, now)),
+        }
     }
 
     /// The account of `claim` at `now`.
@@ -367,7 +383,7 @@ impl BudgetView for View<'_> {
     fn used(&self, claim: &Claim) -> NanoUsd {
         // A claim without a budget can't be: were it one, it counts as used up.
         let Some(slot) = self.table.slot(claim.budget) else { return NanoUsd::MAX };
-        self.budgets.account(slot, claim, self.now).used()
+        self.budgets.with_account(slot, claim, self.now, |account| account.used())
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use policy::decision::{BudgetShortfall, Claim, DenialReason, Permit, ResolvedTarget, TraceStep};
-use policy::event::Charge;
+use policy::event::wire::HeldIn;
 use policy::facts::RequestFacts;
 use policy::money::{NanoUsd, Usd};
 use policy::source::{AtCap, BudgetMode};
@@ -56,14 +56,19 @@ impl<'p> Admission<'p> {
         self.reservation.amount()
     }
 
-    /// What is booked should this process die now.
-    pub(crate) fn charges_if_lost(&self) -> Vec<Charge> {
-        self.reservation.charges_if_lost()
+    /// What it is held in.
+    pub(crate) fn held_in(&self) -> Vec<HeldIn> {
+        self.reservation.held_in()
+    }
+
+    /// Whether it is held in just these.
+    pub(crate) fn is_held_in(&self, places: &[HeldIn]) -> bool {
+        self.reservation.is_held_in(places)
     }
 
     /// The truth replaces what is held.
-    pub(crate) fn settle(self, actual: NanoUsd) -> Vec<Charge> {
-        self.reservation.settle(actual)
+    pub(crate) fn settle(self, actual: NanoUsd) {
+        self.reservation.settle(actual);
     }
 
     /// Nothing was consumed.
@@ -168,8 +173,9 @@ pub(crate) fn most_constraining(
     now: DateTime<Utc>,
 ) -> Option<AccountView> {
     let product = |a: NanoUsd, b: NanoUsd| i128::from(a.nanos()).saturating_mul(i128::from(b.nanos()));
-    let views = claims_of(permit, target).filter_map(|claim| budgets.status(policy, claim, now));
-    views.max_by(|one, other| product(one.used, other.cap).cmp(&product(other.used, one.cap)))
+    let standing = claims_of(permit, target).filter_map(|claim| Some((claim, budgets.standing(policy, claim, now)?)));
+    let (most, _) = standing.max_by(|(_, (used, cap)), (_, (others, other))| product(*used, *other).cmp(&product(*others, *cap)))?;
+    budgets.status(policy, most, now)
 }
 
 /// Every claim of a permit and a target.

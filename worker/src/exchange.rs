@@ -1,12 +1,13 @@
 //! One request from its first byte to its settlement, as a chain of typed stages.
 //!
 //! Here: what every exchange shares, when and where a request came, and how it can fail. `call` is the chain, `attempts` the walk along a
-//! route, `dry_run` what the chain would do, `passthrough` the chain for what is no answer of a model.
+//! route, `dry_run` what the chain would do, `passthrough` the chain for what is no answer of a model, `permitted` what both have in common.
 
 pub(crate) mod attempts;
 pub(crate) mod call;
 pub(crate) mod dry_run;
 pub(crate) mod passthrough;
+mod permitted;
 
 use std::net::IpAddr;
 use std::sync::Arc;

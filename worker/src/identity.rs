@@ -65,14 +65,10 @@ pub(crate) fn facts(
     headers: &CallerHeaders,
 ) -> Result<(RequestFacts, Trace), ReadFailure> {
     let estimate = head.estimate();
-    let nothing = Tags::default();
-    let bound = caller.policy.engine.bound_tags(&caller.subject).unwrap_or(&nothing);
-    let said = Said::of(head);
-    let (tags, trace) = tags(bound, &said, headers)?;
+    let (known, trace) = known_of_all(caller, origin, &Said::of(head), headers)?;
     let facts = RequestFacts {
         model: Arc::from(head.model.as_ref()),
         surface: surface(head.dialect),
-        passthrough: None,
         stream: head.stream,
         input_tokens: estimate.likely,
         input_tokens_bound: estimate.bound,
@@ -83,15 +79,7 @@ pub(crate) fn facts(
         choices: head.choices.max(1),
         has_tools: head.has_tools,
         has_images: head.has_images(),
-        findings: Findings::default(),
-        time: origin.time,
-        peer: origin.peer,
-        client: headers.client.clone(),
-        end_user: end_user(&said, headers)?,
-        tags,
-        trace_id: either(&headers.trace_id, head.metadata.trace_id.as_deref()),
-        conversation_id: either(&headers.conversation_id, head.metadata.conversation_id.as_deref()),
-        draw: origin.draw,
+        ..known
     };
     Ok((facts, trace))
 }
@@ -105,13 +93,10 @@ pub(crate) fn passthrough_facts(
     headers: &CallerHeaders,
 ) -> Result<(RequestFacts, Trace), ReadFailure> {
     let estimate = asked.estimate();
-    let nothing = Tags::default();
-    let bound = caller.policy.engine.bound_tags(&caller.subject).unwrap_or(&nothing);
     let said = Said { extensions: &asked.extensions, metadata: &asked.metadata, user: asked.user.as_deref() };
-    let (tags, trace) = tags(bound, &said, headers)?;
+    let (known, trace) = known_of_all(caller, origin, &said, headers)?;
     let facts = RequestFacts {
         model: Arc::from(asked.model.as_deref().unwrap_or_default()),
-        surface: Surface::Passthrough,
         passthrough: Some(Passthrough {
             operation: Arc::from(operation.name()),
             interface: interface(operation.family),
@@ -123,23 +108,43 @@ pub(crate) fn passthrough_facts(
         input_tokens_bound: estimate.bound,
         // No length tells how many tokens sound and pictures are.
         kept_input: (operation.cost == Cost::TokensOfMedia).then_some("the body"),
-        provider_tool: None,
         // What judges a text writes none.
         max_output_tokens: asked.output_limit.map(u64::from).or((operation.cost == Cost::FreeAtOpenAi).then_some(0)),
         choices: asked.choices,
+        ..known
+    };
+    Ok((facts, trace))
+}
+
+/// What rules may know whatever is asked: when, from where, by whom and for whom. What only the body says is as if it said nothing.
+fn known_of_all(caller: &Caller, origin: Origin, said: &Said<'_>, headers: &CallerHeaders) -> Result<(RequestFacts, Trace), ReadFailure> {
+    let nothing = Tags::default();
+    let bound = caller.policy.engine.bound_tags(&caller.subject).unwrap_or(&nothing);
+    let (tags, trace) = tags(bound, said, headers)?;
+    let known = RequestFacts {
+        model: Arc::default(),
+        surface: Surface::Passthrough,
+        passthrough: None,
+        stream: false,
+        input_tokens: 0,
+        input_tokens_bound: 0,
+        kept_input: None,
+        provider_tool: None,
+        max_output_tokens: None,
+        choices: 1,
         has_tools: false,
         has_images: false,
         findings: Findings::default(),
         time: origin.time,
         peer: origin.peer,
         client: headers.client.clone(),
-        end_user: end_user(&said, headers)?,
+        end_user: end_user(said, headers)?,
         tags,
-        trace_id: either(&headers.trace_id, asked.metadata.trace_id.as_deref()),
-        conversation_id: either(&headers.conversation_id, asked.metadata.conversation_id.as_deref()),
+        trace_id: either(&headers.trace_id, said.metadata.trace_id.as_deref()),
+        conversation_id: either(&headers.conversation_id, said.metadata.conversation_id.as_deref()),
         draw: origin.draw,
     };
-    Ok((facts, trace))
+    Ok((known, trace))
 }
 
 fn interface(family: Family) -> Interface {

@@ -14,10 +14,12 @@ use llm::stream::meter::UsageVerdict;
 use llm::stream::sse::Event;
 use llm::usage::{Buckets, Usage, UsageSource as Told};
 use policy::decision::{ResolvedTarget, Trace};
+use policy::event::wire::{HeldIn, Opening, Outcome, Served};
 use policy::event::{AttemptRecord, CacheOutcome, Charge, EventKind, LoggedFacts, Named, Priced, TraceRecord, UsageEvent, UsageSource};
 use policy::facts::{RequestFacts, Surface, Tags};
+use policy::guardrail::Findings;
 use policy::money::NanoUsd;
-use policy::price::TokenBuckets;
+use policy::price::{Rates, TokenBuckets};
 
 use crate::cache::Kept;
 use crate::enforce::Admission;
@@ -25,7 +27,7 @@ use crate::exchange::attempts::First;
 use crate::exchange::{Arrival, Context};
 use crate::identity::Caller;
 use crate::policy_feed::OrgPolicy;
-use crate::spool::SpoolFull;
+use crate::spool::{Place, SpoolFull};
 use crate::telemetry::finished::{Finished, Traced, TracedAttempt};
 use crate::telemetry::trace_context::TraceContext;
 
@@ -54,8 +56,12 @@ pub(crate) struct AttemptEnd {
 /// The event of one exchange while it is in the making.
 pub(crate) struct Booking<'c> {
     context: &'c Context,
-    event: UsageEvent,
+    // Boxed, because a booking is handed from stage to stage.
+    opening: Box<Opening>,
+    outcome: Box<Outcome>,
     started: Instant,
+    /// Where it began in the spool, once an attempt was journaled.
+    began: Option<Place>,
     /// What other attempts hold at the same time; none where they follow each other.
     held: Vec<Held>,
     /// Where we are in the caller's trace.
@@ -68,7 +74,7 @@ pub(crate) struct Booking<'c> {
 struct Held {
     ticket: u64,
     amount: NanoUsd,
-    charges: Vec<Charge>,
+    places: Vec<HeldIn>,
 }
 
 impl<'c> Booking<'c> {
@@ -78,9 +84,8 @@ impl<'c> Booking<'c> {
         let key = usize::try_from(caller.subject.key).ok().and_then(|index| bundle.keys.get(index));
         let project = usize::try_from(caller.subject.project).ok().and_then(|index| bundle.projects.get(index));
         let nobody = || Named { id: Arc::default(), name: Arc::default() };
-        let event = UsageEvent {
+        let opening = Opening {
             id: arrival.event_id(),
-            kind: EventKind::Refused,
             org_id: Arc::clone(&bundle.org.id),
             request_id: Arc::clone(&arrival.request_id),
             worker_id: context.worker_id(),
@@ -90,33 +95,24 @@ impl<'c> Booking<'c> {
             key: key.map_or_else(nobody, |key| Named { id: Arc::clone(&key.id), name: Arc::clone(&key.name) }),
             surface,
             requested_model: Arc::default(),
-            model: None,
-            provider: None,
-            status: 0,
-            error_code: None,
             stream: false,
             end_user: None,
             tags: Tags::default(),
-            cost: NanoUsd::ZERO,
-            reserved: NanoUsd::ZERO,
-            usage_source: UsageSource::None,
-            tokens: TokenBuckets::default(),
-            rates: None,
-            price_version: Arc::default(),
-            latency_us: 0,
-            first_byte_us: None,
             trace_id: None,
             conversation_id: None,
-            ab_variant: None,
-            attempts: Vec::new(),
-            charges: Vec::new(),
-            trace: TraceRecord::default(),
             facts: None,
-            cache: None,
-            unpriced: false,
+            held_in: Vec::new(),
         };
-        let traced = context.otlp.as_ref().map(|_| Box::default());
-        Self { context, event, started: arrival.started, held: Vec::new(), position: None, traced }
+        Self {
+            context,
+            opening: Box::new(opening),
+            outcome: Box::new(Outcome::none()),
+            started: arrival.started,
+            began: None,
+            held: Vec::new(),
+            position: None,
+            traced: context.otlp.as_ref().map(|_| Box::default()),
+        }
     }
 
     /// Where spans are exported, ours is known from here on, even if the request can't be read.
@@ -130,52 +126,74 @@ impl<'c> Booking<'c> {
     /// The request is read.
     pub(crate) fn describe(&mut self, facts: &RequestFacts, callers: Option<TraceContext>) {
         self.position = self.position.or(callers);
-        let event = &mut self.event;
-        event.requested_model = Arc::clone(&facts.model);
-        event.surface = facts.surface;
-        event.stream = facts.stream;
-        event.end_user.clone_from(&facts.end_user);
-        event.tags = facts.tags.clone();
-        event.trace_id.clone_from(&facts.trace_id);
-        event.conversation_id.clone_from(&facts.conversation_id);
-        event.facts = Some(LoggedFacts::from(facts));
+        let opening = &mut self.opening;
+        opening.requested_model = Arc::clone(&facts.model);
+        opening.surface = facts.surface;
+        opening.stream = facts.stream;
+        opening.end_user.clone_from(&facts.end_user);
+        opening.tags = facts.tags.clone();
+        opening.trace_id.clone_from(&facts.trace_id);
+        opening.conversation_id.clone_from(&facts.conversation_id);
+        opening.facts = Some(LoggedFacts::from(facts));
+    }
+
+    /// What the guardrails found in the request, for those who make its decision again.
+    pub(crate) fn found(&mut self, findings: Findings) {
+        if let Some(facts) = &mut self.opening.facts {
+            facts.findings = findings;
+        }
     }
 
     /// Writes down what is lost should this process die now. Before the first byte of the attempt leaves.
     pub(crate) fn journal(&mut self, admission: &Admission<'_>) -> Result<(), SpoolFull> {
-        let event = &mut self.event;
-        let target = admission.target();
-        event.kind = EventKind::UnknownOutcome;
-        event.model = Some(Arc::clone(&target.model)).filter(|model| !model.is_empty());
-        event.provider = Some(Arc::clone(&target.provider_name));
-        event.rates = target.prices.as_ref().map(|prices| prices.rates);
-        event.price_version = Arc::clone(&target.price_version);
-        event.ab_variant.clone_from(&target.variant);
-        let (cost, source, settled) = (event.cost, event.usage_source, event.charges.len());
-        event.cost = cost.saturating_add(admission.amount());
-        event.usage_source = UsageSource::Reservation;
-        event.charges.extend(admission.charges_if_lost());
-        for beside in &self.held {
-            event.cost = event.cost.saturating_add(beside.amount);
-            event.charges.extend(beside.charges.iter().cloned());
+        if self.began.is_none() {
+            self.opening.held_in = admission.held_in();
         }
-        event.reserved = event.reserved.max(event.cost);
-        let written = self.context.spool.open(event);
-        event.cost = cost;
-        event.usage_source = source;
-        event.charges.truncate(settled);
-        written
+        self.ask(admission.target());
+        let lost = self.held.iter().fold(admission.amount(), |sum, beside| sum.saturating_add(beside.amount));
+        let outcome = &mut self.outcome;
+        let before = (outcome.cost, outcome.usage_source, outcome.charge_each, outcome.charges.len());
+        outcome.kind = EventKind::UnknownOutcome;
+        outcome.cost = outcome.cost.saturating_add(lost);
+        outcome.reserved = outcome.reserved.max(outcome.cost);
+        outcome.usage_source = UsageSource::Reservation;
+        let places = &self.opening.held_in;
+        if admission.is_held_in(places) {
+            outcome.charge_each = outcome.charge_each.saturating_add(admission.amount());
+        } else {
+            outcome.charges.extend(charged(admission.held_in(), admission.amount()));
+        }
+        for beside in &self.held {
+            outcome.charges.extend(charged(beside.places.clone(), beside.amount));
+        }
+        let written = self.context.spool.open(self.began, &self.opening, outcome);
+        let charges;
+        (outcome.cost, outcome.usage_source, outcome.charge_each, charges) = before;
+        outcome.charges.truncate(charges);
+        self.began = Some(written?);
+        Ok(())
+    }
+
+    /// This is asked now.
+    fn ask(&mut self, target: &ResolvedTarget) {
+        self.outcome.ab_variant.clone_from(&target.variant);
+        self.outcome.served = Some(Served {
+            provider: Some(Arc::clone(&target.provider_name)),
+            model: Some(Arc::clone(&target.model)).filter(|model| !model.is_empty()),
+            rates: target.prices.as_ref().map(|prices| prices.rates),
+            price_version: Arc::clone(&target.price_version),
+        });
     }
 
     /// Keeps in mind what an attempt that was journaled holds, for those that are journaled beside it.
     pub(crate) fn hold(&mut self, ticket: u64, admission: &Admission<'_>) {
-        self.held.push(Held { ticket, amount: admission.amount(), charges: admission.charges_if_lost() });
+        self.held.push(Held { ticket, amount: admission.amount(), places: admission.held_in() });
     }
 
     /// The attempt with this ticket and span is the next to be settled.
     pub(crate) fn settles_next(&mut self, ticket: u64, span: Option<u64>) {
         self.held.retain(|held| held.ticket != ticket);
-        let (next, traced) = (self.event.attempts.len(), self.traced.as_mut().map(|traced| &mut traced.attempts));
+        let (next, traced) = (self.outcome.attempts.len(), self.traced.as_mut().map(|traced| &mut traced.attempts));
         if let Some((attempts, at)) = traced.and_then(|attempts| {
             let at = attempts.iter().position(|attempt| Some(attempt.span) == span)?;
             (at > next).then_some((attempts, at))
@@ -186,12 +204,7 @@ impl<'c> Booking<'c> {
 
     /// Of several that answered this one is passed on.
     pub(crate) fn served_by(&mut self, target: &ResolvedTarget) {
-        let event = &mut self.event;
-        event.model = Some(Arc::clone(&target.model));
-        event.provider = Some(Arc::clone(&target.provider_name));
-        event.price_version = Arc::clone(&target.price_version);
-        event.ab_variant.clone_from(&target.variant);
-        event.rates = target.prices.as_ref().map(|prices| prices.rates);
+        self.ask(target);
     }
 
     /// An attempt begins; its place in the trace, to be sent along. Each has its own where spans are exported.
@@ -220,7 +233,7 @@ impl<'c> Booking<'c> {
 
     /// The attempt has an answer. Which model gives it is read only where spans are exported.
     pub(crate) fn answered(&mut self, spoken: Dialect, first: &First) {
-        let Some(attempt) = self.traced.as_mut().and_then(|traced| traced.attempts.get_mut(self.event.attempts.len())) else { return };
+        let Some(attempt) = self.traced.as_mut().and_then(|traced| traced.attempts.get_mut(self.outcome.attempts.len())) else { return };
         let named = |data: &[u8]| spoken.read_model(data).filter(|model| model.len() <= MODEL_NAME_LIMIT).map(Cow::into_owned);
         attempt.answered_by = match first {
             First::Whole(body) => named(body),
@@ -230,9 +243,7 @@ impl<'c> Booking<'c> {
 
     /// An attempt ended: settles or releases what it held. Answers its cost.
     pub(crate) fn settle(&mut self, admission: Admission<'_>, end: &AttemptEnd) -> NanoUsd {
-        let event = &mut self.event;
         let target = admission.target();
-        let (provider, model) = (Arc::clone(&target.provider_name), Arc::clone(&target.model));
         let priced = end.consumed.and_then(|consumed| price(target, consumed.tokens));
         let cost = match end.consumed {
             None => {
@@ -241,41 +252,64 @@ impl<'c> Booking<'c> {
             }
             Some(consumed) => {
                 let cost = priced.as_ref().map_or(NanoUsd::ZERO, |priced| priced.rates.cost(&priced.tokens));
-                event.rates = priced.as_ref().map(|priced| priced.rates);
-                if priced.is_none() {
-                    self.context.metrics.unpriced();
-                }
-                merge(&mut event.charges, admission.settle(cost));
-                event.tokens = event.tokens.plus(&consumed.tokens);
-                event.usage_source = match (event.usage_source, consumed.estimated) {
-                    (UsageSource::PartialEstimate, _) | (_, true) => UsageSource::PartialEstimate,
-                    _ => UsageSource::Provider,
-                };
-                self.context.metrics.consumed(&consumed.tokens, cost, consumed.estimated);
+                self.consumed(consumed, cost, priced.as_ref().map(|priced| priced.rates));
+                self.charge(&admission, cost);
+                admission.settle(cost);
                 cost
             }
         };
-        if let (Some(consumed), Some(traced)) =
-            (end.consumed, self.traced.as_mut().and_then(|traced| traced.attempts.get_mut(event.attempts.len())))
-        {
+        let next = self.outcome.attempts.len();
+        if let (Some(consumed), Some(traced)) = (end.consumed, self.traced.as_mut().and_then(|traced| traced.attempts.get_mut(next))) {
             traced.tokens = consumed.tokens;
         }
-        event.cost = event.cost.saturating_add(cost);
-        self.context.metrics.attempted(&provider, end.outcome);
-        let latency_us = micros(end.took);
-        let outcome = end.outcome.into();
-        event.attempts.push(AttemptRecord { provider, model, status: end.status, outcome, latency_us, cost, priced });
+        self.outcome.cost = self.outcome.cost.saturating_add(cost);
+        self.context.metrics.attempted(&target.provider_name, end.outcome);
+        self.outcome.attempts.push(AttemptRecord {
+            provider: Arc::clone(&target.provider_name),
+            model: Arc::clone(&target.model),
+            status: end.status,
+            outcome: end.outcome.into(),
+            latency_us: micros(end.took),
+            cost,
+            unpriced: end.consumed.filter(|_| priced.is_none()).map(|consumed| consumed.tokens),
+            priced,
+        });
         cost
+    }
+
+    /// Tokens were consumed, at these rates where there are any.
+    fn consumed(&mut self, consumed: Consumption, cost: NanoUsd, rates: Option<Rates>) {
+        if let Some(served) = &mut self.outcome.served {
+            served.rates = rates;
+        }
+        if rates.is_none() {
+            self.context.metrics.unpriced();
+        }
+        self.outcome.usage_source = match (self.outcome.usage_source, consumed.estimated) {
+            (UsageSource::PartialEstimate, _) | (_, true) => UsageSource::PartialEstimate,
+            _ => UsageSource::Provider,
+        };
+        self.context.metrics.consumed(&consumed.tokens, cost, consumed.estimated);
+    }
+
+    /// What an attempt held is charged `cost`.
+    fn charge(&mut self, admission: &Admission<'_>, cost: NanoUsd) {
+        let outcome = &mut self.outcome;
+        if admission.is_held_in(&self.opening.held_in) {
+            outcome.charge_each = outcome.charge_each.saturating_add(cost);
+        } else {
+            outcome.charges.extend(charged(admission.held_in(), cost));
+        }
     }
 
     /// What the response cache had.
     pub(crate) fn cached(&mut self, outcome: CacheOutcome) {
-        self.event.cache = Some(outcome);
+        self.outcome.cache = Some(outcome);
     }
 
     /// What the answer's head says of the cache: a config without one is passed by as well.
     pub(crate) fn cache_word(&self) -> &'static str {
-        match self.event.cache {
+        match self.outcome.cache {
             Some(CacheOutcome::Hit) => "HIT",
             Some(CacheOutcome::Miss) => "MISS",
             Some(CacheOutcome::Bypass) | None => "BYPASS",
@@ -284,33 +318,33 @@ impl<'c> Booking<'c> {
 
     /// The answer is one that was kept: nothing was consumed, and what it had consumed is told, not booked.
     pub(crate) fn answered_from(&mut self, kept: &Kept) {
-        let event = &mut self.event;
-        event.provider = Some(Arc::clone(&kept.provider));
-        event.model = Some(Arc::clone(&kept.model));
-        event.ab_variant.clone_from(&kept.variant);
-        event.tokens = kept.tokens;
+        let outcome = &mut self.outcome;
+        let (provider, model) = (Some(Arc::clone(&kept.provider)), Some(Arc::clone(&kept.model)));
+        outcome.served = Some(Served { provider, model, rates: None, price_version: Arc::default() });
+        outcome.ab_variant.clone_from(&kept.variant);
+        outcome.kept_tokens = Some(kept.tokens);
     }
 
     /// What all attempts so far consumed, and what it cost.
     pub(crate) fn spent(&self) -> (TokenBuckets, NanoUsd) {
-        (self.event.tokens, self.event.cost)
+        (self.outcome.tokens(), self.outcome.cost)
     }
 
     /// Something was consumed that nobody could count or price.
     pub(crate) fn unpriced(&mut self) {
-        self.event.unpriced = true;
+        self.outcome.unpriced = true;
         self.context.metrics.unpriced();
     }
 
     /// Whether the cost so far is all that was consumed.
     pub(crate) fn is_priced(&self) -> bool {
-        !self.event.unpriced
+        !self.outcome.unpriced
     }
 
     /// The first byte of the answer goes out.
     pub(crate) fn first_byte(&mut self) {
         let took = crate::clock::instant().saturating_duration_since(self.started);
-        self.event.first_byte_us = Some(micros(took));
+        self.outcome.first_byte_us = Some(micros(took));
         self.context.metrics.first_byte(took);
     }
 
@@ -321,20 +355,21 @@ impl<'c> Booking<'c> {
 
     /// Cost of all attempts so far.
     pub(crate) fn cost(&self) -> NanoUsd {
-        self.event.cost
+        self.outcome.cost
     }
 
     /// The answer is out: the event gets its final form.
     pub(crate) fn close(mut self, status: u16, error_code: Option<&str>, trace: &Trace) {
-        let event = &mut self.event;
-        event.kind = if event.attempts.is_empty() && !event.is_hit() { EventKind::Refused } else { EventKind::Settled };
-        event.status = status;
-        event.error_code = error_code.map(Arc::from);
-        event.latency_us = micros(crate::clock::instant().saturating_duration_since(self.started));
-        event.trace = TraceRecord::of(trace);
-        self.context.spool.close(&self.event);
+        let outcome = &mut self.outcome;
+        outcome.kind = if outcome.attempts.is_empty() && !outcome.is_hit() { EventKind::Refused } else { EventKind::Settled };
+        outcome.status = status;
+        outcome.error_code = error_code.map(Arc::from);
+        outcome.latency_us = micros(crate::clock::instant().saturating_duration_since(self.started));
+        outcome.shorten();
+        self.context.spool.close(self.began, &self.opening, outcome, trace);
         if let (Some(otlp), Some(traced), Some(position)) = (&self.context.otlp, self.traced, self.position) {
-            otlp.record(Box::new(Finished { event: self.event, position, traced }));
+            let event = UsageEvent::of(*self.opening, *self.outcome, TraceRecord::default());
+            otlp.record(Box::new(Finished { event, position, traced }));
         }
     }
 }
@@ -401,18 +436,9 @@ fn price(target: &ResolvedTarget, tokens: TokenBuckets) -> Option<Priced> {
     Some(Priced { tokens, rates, version: Arc::clone(&target.price_version) })
 }
 
-/// One charge for one period and lease, however many attempts there were.
-fn merge(charges: &mut Vec<Charge>, more: Vec<Charge>) {
-    if charges.is_empty() {
-        *charges = more;
-        return;
-    }
-    for charge in more {
-        match charges.iter_mut().find(|known| known.period == charge.period && known.lease_id == charge.lease_id) {
-            Some(known) => known.amount = known.amount.saturating_add(charge.amount),
-            None => charges.push(charge),
-        }
-    }
+/// What `places` are charged, where it is anything.
+fn charged(places: Vec<HeldIn>, amount: NanoUsd) -> impl Iterator<Item = Charge> {
+    places.into_iter().filter(move |_| amount != NanoUsd::ZERO).map(move |held| held.charged(amount))
 }
 
 #[cfg(test)]

@@ -128,12 +128,21 @@ impl Fleet {
 /// What readiness has to say of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// Nothing was ever received: no request can be served.
+    /// Not all of what the control plane named first is in force: some requests, or all, can't be served.
     Missing,
     /// In force, and confirmed as the newest within the age limit.
     Fresh,
     /// In force, but not confirmed for this long, which is more than the age limit.
     Stale(Duration),
+}
+
+/// A revision that is not in force though it was looked at.
+struct Failed {
+    revision: u64,
+    /// It was read and is no good; otherwise it could not be had.
+    refused: bool,
+    /// When to try again.
+    again: Instant,
 }
 
 /// The policy in force and what keeps it so.
@@ -149,6 +158,8 @@ pub struct Policies {
     started: Instant,
     /// Milliseconds after `started` of the last confirmation, plus one; zero: never.
     confirmed_ms: AtomicU64,
+    /// Whatever the control plane named first is in force, or was refused; or an earlier start left something.
+    complete: AtomicBool,
     /// Revisions to look for, by organization.
     wanted: Mutex<BTreeMap<String, u64>>,
     look: Notify,
@@ -158,8 +169,8 @@ pub struct Policies {
     ask: Notify,
     /// The doorbell is connected.
     doorbell_rings: AtomicBool,
-    /// Revisions that could not be applied, and when to try again.
-    failed: Mutex<HashMap<String, (u64, Instant)>>,
+    /// Revisions that are not in force though they were looked at, by organization.
+    failed: Mutex<HashMap<String, Failed>>,
 }
 
 impl Policies {
@@ -175,7 +186,7 @@ impl Policies {
         config: &WorkerConfig,
     ) -> io::Result<Arc<Self>> {
         let kept = Arc::new(Kept::open(data_dir.join("bundles"))?);
-        let policies = Self {
+        let mut policies = Self {
             fleet: ArcSwap::default(),
             kept,
             link,
@@ -186,6 +197,7 @@ impl Policies {
             age_limit: config.link.policy_age_limit,
             started: clock::instant(),
             confirmed_ms: AtomicU64::new(0),
+            complete: AtomicBool::new(false),
             wanted: Mutex::default(),
             look: Notify::new(),
             adopted: watch::Sender::default(),
@@ -194,6 +206,7 @@ impl Policies {
             failed: Mutex::default(),
         };
         policies.apply_kept();
+        *policies.complete.get_mut() = !policies.fleet.load().orgs.is_empty();
         Ok(Arc::new(policies))
     }
 
@@ -217,10 +230,10 @@ impl Policies {
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         let elapsed = clock::instant().saturating_duration_since(self.started);
-        let confirmed = self.confirmed_ms.load(Ordering::Relaxed);
-        if confirmed == 0 && self.fleet.load().orgs.is_empty() {
+        if !self.complete.load(Ordering::Acquire) {
             return Freshness::Missing;
         }
+        let confirmed = self.confirmed_ms.load(Ordering::Relaxed);
         // Bundles from disk count from the start: how long the worker was away before it can't know.
         let age = elapsed.saturating_sub(Duration::from_millis(confirmed.saturating_sub(1)));
         if age > self.age_limit { Freshness::Stale(age) } else { Freshness::Fresh }
@@ -256,7 +269,7 @@ impl Policies {
         if have.is_some_and(|have| have >= revision) {
             return;
         }
-        let failed = self.failed.lock().get(org_id).is_some_and(|(failed, again)| *failed >= revision && clock::instant() < *again);
+        let failed = self.failed.lock().get(org_id).is_some_and(|failed| failed.revision >= revision && clock::instant() < failed.again);
         if failed {
             return;
         }

@@ -1,10 +1,10 @@
 //! The journal of exchanges on this worker's disk: what a request costs is never lost, and never booked twice.
 //!
 //! [`Spool::open`] is called before the first upstream byte leaves, with the event as it would have to be booked should the process be
-//! killed now; [`Spool::close`] when the exchange ends, with the truth. Both append to a memory-mapped segment, which survives the process;
-//! a sync follows at most a second later off the path. [`Spool::run`] ships closed events in batches and removes segments when everything
-//! in them is booked. [`Spool::start`] finds what an earlier process left: an exchange that was opened and not closed is shipped as it was
-//! opened, as an unknown outcome.
+//! killed now; [`Spool::close`] when the exchange ends, with its outcome. Both append to a memory-mapped segment, which survives the process;
+//! a sync follows at most a second later off the path. [`Spool::run`] ships closed events in batches, each put together of its opening and
+//! its outcome, and removes segments when everything in them is booked. [`Spool::start`] finds what an earlier process left: an exchange that
+//! was opened and not closed is shipped as it was opened, as an unknown outcome.
 //!
 //! Behaviour when full: at the byte limit, or when the disk is full, `open` refuses (the caller answers 503) while `close` still writes.
 //! Behaviour when the control plane is away: the spool grows, shipping is tried again for ever with growing pauses.
@@ -27,13 +27,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use policy::event::UsageEvent;
+use policy::decision::Trace;
+use policy::event::wire::{Opening, Outcome};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::SpoolConfig;
 use crate::link::ControlPlane;
 use record::Kind;
+use recovery::Unclosed;
 use segment::Segment;
 use shipper::Shipper;
 
@@ -109,6 +111,9 @@ pub struct Spool {
     _lock: File,
 }
 
+/// An exchange that goes on has none yet.
+static NO_TRACE: Trace = Trace { steps: Vec::new() };
+
 thread_local! {
     static RECORD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -128,19 +133,15 @@ impl Spool {
         })?;
         let found = recovery::scan(dir).map_err(unusable)?;
         let number = found.next_number;
-        let largest = found
-            .unclosed
-            .iter()
-            .map(|(id, event)| record::record_size(id.len().saturating_add(event.len()).saturating_add(1)))
-            .sum::<usize>();
+        let largest = found.unclosed.iter().map(|unclosed| record::record_size(unclosed.written.len())).sum::<usize>();
         let size = segment_size(&config).max(largest.saturating_add(segment_size(&config)));
         let first = Arc::new(Segment::create(segment_path(dir, number), number, size).map_err(unusable)?);
         let figures = SpoolFigures::default();
         let old_bytes: u64 = found.segments.iter().map(|old| old.bytes).sum();
         figures.bytes.store(old_bytes.saturating_add(first.size() as u64), Ordering::Relaxed);
         let mut bytes = Vec::new();
-        for (id, event) in &found.unclosed {
-            record::encode_raw(&mut bytes, Kind::Close, id, event);
+        for Unclosed { exchange, opening, written } in &found.unclosed {
+            record::encode_raw(&mut bytes, Kind::Whole, Some(*exchange), (*opening, written));
             first.append(&bytes);
             figures.unknown_outcomes.fetch_add(1, Ordering::Relaxed);
         }
@@ -168,26 +169,39 @@ impl Spool {
         }))
     }
 
-    /// Journals an exchange before its first upstream byte leaves. `event` is what is booked should this process die.
+    /// Journals an exchange before an attempt's first upstream byte leaves. `lost` is what is booked should this process die now; `began` is
+    /// what this answered for an earlier attempt of the exchange. Answers what [`Spool::close`] is to be told.
     ///
     /// # Errors
     /// When there is no room: then nothing may be sent upstream.
-    pub fn open(&self, event: &UsageEvent) -> Result<(), SpoolFull> {
+    pub(crate) fn open(&self, began: Option<Place>, opening: &Opening, lost: &Outcome) -> Result<Place, SpoolFull> {
         if self.figures.bytes.load(Ordering::Relaxed) >= self.config.limit_bytes {
             return Err(SpoolFull);
         }
-        self.write(Kind::Open, event).map_err(|error| {
-            tracing::error!(error = %error, "usage event can't be journaled");
-            SpoolFull
-        })
+        let written = RECORD.with_borrow_mut(|bytes| {
+            record::encode(bytes, (Kind::Open, began), Some(opening), (lost, &NO_TRACE));
+            self.append(bytes)
+        });
+        match written {
+            Ok(place) => Ok(began.unwrap_or(place)),
+            Err(error) => {
+                tracing::error!(error = %error, "usage event can't be journaled");
+                Err(SpoolFull)
+            }
+        }
     }
 
-    /// Journals the end of an exchange, or one that never went upstream. From here on the event will be booked.
-    pub fn close(&self, event: &UsageEvent) {
-        if let Err(error) = self.write(Kind::Close, event) {
+    /// Journals the end of an exchange that began there, or one that never went upstream. From here on the event will be booked.
+    pub(crate) fn close(&self, began: Option<Place>, opening: &Opening, outcome: &Outcome, trace: &Trace) {
+        let written = RECORD.with_borrow_mut(|bytes| {
+            let (kind, opening) = if began.is_some() { (Kind::Close, None) } else { (Kind::Whole, Some(opening)) };
+            record::encode(bytes, (kind, began), opening, (outcome, trace));
+            self.append(bytes)
+        });
+        if let Err(error) = written {
             // If it was opened, that record is still there: it is booked at the reserved amount after the next start.
             self.figures.lost.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(event.id = %event.id, error = %error, "usage event can't be written");
+            tracing::error!(event.id = %opening.id, error = %error, "usage event can't be written");
         }
         if self.idle.load(Ordering::Relaxed) {
             self.wake.notify_one();
@@ -231,13 +245,6 @@ impl Spool {
         let syncing = self.sync_now_and_then(stop.child_token());
         tokio::join!(shipper.run(&self, link.as_ref(), &stop), syncing);
         self.sync().await;
-    }
-
-    fn write(&self, kind: Kind, event: &UsageEvent) -> io::Result<()> {
-        RECORD.with_borrow_mut(|bytes| {
-            record::encode(bytes, kind, event);
-            self.append(bytes).map(drop)
-        })
     }
 
     /// Appends a record to the current segment, or to the next one when that is full.

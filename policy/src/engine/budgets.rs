@@ -68,9 +68,18 @@ impl BudgetIndex {
 
     /// The budgets on a model or its provider.
     pub(super) fn target_claims(&self, provider: u32, provider_name: &str, model: &str) -> SmallVec<[Claim; 2]> {
+        self.claims_on_targets(provider, |pattern| super::resolve::pattern_matches(pattern, provider_name, model))
+    }
+
+    /// The budgets on a provider or on any model that it may have.
+    pub(super) fn provider_claims(&self, provider: u32, provider_name: &str) -> SmallVec<[Claim; 2]> {
+        self.claims_on_targets(provider, |pattern| super::resolve::reaches(std::slice::from_ref(pattern), provider_name))
+    }
+
+    fn claims_on_targets(&self, provider: u32, is_meant: impl Fn(&String) -> bool) -> SmallVec<[Claim; 2]> {
         let applies = |scope: &Scope| match scope {
             Scope::Provider(budgeted) => *budgeted == provider,
-            Scope::Model(pattern) => super::resolve::pattern_matches(pattern, provider_name, model),
+            Scope::Model(pattern) => is_meant(pattern),
             Scope::Organization
             | Scope::Project(_)
             | Scope::Key(_)
@@ -79,25 +88,6 @@ impl BudgetIndex {
             | Scope::Tag(..)
             | Scope::EachTag(_) => false,
         };
-        self.claims_on_targets(applies)
-    }
-
-    /// The budgets on a provider or on any model that it may have.
-    pub(super) fn provider_claims(&self, provider: u32, provider_name: &str) -> SmallVec<[Claim; 2]> {
-        self.claims_on_targets(|scope| match scope {
-            Scope::Provider(budgeted) => *budgeted == provider,
-            Scope::Model(pattern) => super::resolve::reaches(std::slice::from_ref(pattern), provider_name),
-            Scope::Organization
-            | Scope::Project(_)
-            | Scope::Key(_)
-            | Scope::EndUser(_)
-            | Scope::EachEndUser
-            | Scope::Tag(..)
-            | Scope::EachTag(_) => false,
-        })
-    }
-
-    fn claims_on_targets(&self, applies: impl Fn(&Scope) -> bool) -> SmallVec<[Claim; 2]> {
         let claim = |(budget, _): &(u32, Scope)| Claim { budget: *budget, scope_value: Arc::default() };
         self.on_targets.iter().filter(|(_, scope)| applies(scope)).map(claim).collect()
     }

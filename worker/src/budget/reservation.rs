@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use policy::event::Charge;
+use policy::event::PeriodRef;
+use policy::event::wire::HeldIn;
 use policy::money::NanoUsd;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
@@ -53,16 +54,9 @@ impl Held {
         }
     }
 
-    fn charges(&self, amount: i64) -> Vec<Charge> {
-        if amount == 0 {
-            return Vec::new();
-        }
-        let charge = |hold: &Hold| Charge {
-            period: hold.account.period().clone(),
-            lease_id: hold.lease.as_ref().map(|lease| Arc::clone(lease.id())),
-            amount: NanoUsd::from_nanos(amount),
-        };
-        self.holds.iter().map(charge).collect()
+    /// Period and lease of each, in order.
+    fn places(&self) -> impl Iterator<Item = (&PeriodRef, Option<&Arc<str>>)> {
+        self.holds.iter().map(|hold| (hold.account.period(), hold.lease.as_ref().map(|lease| lease.id())))
     }
 }
 
@@ -91,24 +85,30 @@ impl Reservation {
         NanoUsd::from_nanos(self.held.as_ref().map_or(0, |held| held.amount))
     }
 
-    /// The attempt cost `actual`. Answers what each budget is charged, for the usage event; nothing where it was free.
-    #[must_use = "charges belong into the usage event"]
-    pub fn settle(mut self, actual: NanoUsd) -> Vec<Charge> {
-        let Some(mut held) = self.held.take() else { return Vec::new() };
-        let charges = held.charges(actual.nanos());
-        held.settle(actual.nanos());
-        charges
+    /// What it is held in, for the usage event.
+    #[must_use]
+    pub fn held_in(&self) -> Vec<HeldIn> {
+        let places = self.held.iter().flat_map(Held::places);
+        places.map(|(period, lease)| HeldIn { period: period.clone(), lease_id: lease.cloned() }).collect()
+    }
+
+    /// Whether it is held in just these.
+    #[must_use]
+    pub fn is_held_in(&self, places: &[HeldIn]) -> bool {
+        let here = self.held.iter().flat_map(Held::places);
+        here.eq(places.iter().map(|held| (&held.period, held.lease_id.as_ref())))
+    }
+
+    /// The attempt cost `actual`, in each.
+    pub fn settle(mut self, actual: NanoUsd) {
+        if let Some(mut held) = self.held.take() {
+            held.settle(actual.nanos());
+        }
     }
 
     /// The attempt cost nothing.
     pub fn release(mut self) {
         drop(self.held.take());
-    }
-
-    /// What each budget is charged should this process die now: all that is held.
-    #[must_use]
-    pub fn charges_if_lost(&self) -> Vec<Charge> {
-        self.held.as_ref().map_or_else(Vec::new, |held| held.charges(held.amount))
     }
 }
 

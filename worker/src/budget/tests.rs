@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use policy::bundle::v1::{Budget, Scope};
-use policy::event::UsageEvent;
+use policy::decision::Trace;
 use policy::link::Heartbeat;
 use policy::source::Fraction;
 use tokio::task::JoinHandle;
@@ -94,9 +94,16 @@ impl Worker {
     async fn spend(&self, table: &BudgetTable, claims: &[Claim], worst: NanoUsd, actual: NanoUsd) -> Result<(), DenialReason> {
         let reservation = self.budgets.reserve_in(table, claims, worst, clock::now()).await?;
         tokio::task::yield_now().await;
-        let charges = reservation.settle(actual);
-        self.spool.close(&UsageEvent { charges, ..event(&policy::id::new_id(policy::id::IdKind::UsageEvent)) });
+        self.book(&policy::id::new_id(policy::id::IdKind::UsageEvent), reservation, actual);
         Ok(())
+    }
+
+    /// The exchange that reserved this costs `actual`, and is booked.
+    fn book(&self, id: &str, reservation: Reservation, actual: NanoUsd) {
+        let (mut opening, mut outcome) = event(id).split();
+        (opening.held_in, outcome.charge_each) = (reservation.held_in(), actual);
+        reservation.settle(actual);
+        self.spool.close(None, &opening, &outcome, &Trace::default());
     }
 
     async fn stop(self) {
@@ -260,10 +267,10 @@ async fn budgets_that_do_not_block_are_counted_and_never_refuse() {
     let both = [claim(0), claim(1)];
     let reservation = worker.budgets.reserve_in(&table, &both, cents(5), clock::now()).await.unwrap();
     assert_eq!(used(&worker, &table, &claim(0)), cents(5));
-    assert!(reservation.charges_if_lost().iter().all(|charge| charge.lease_id.is_none() && charge.amount == cents(5)));
-    let charges = reservation.settle(cents(3));
-    assert_eq!((charges.len(), used(&worker, &table, &claim(1))), (2, cents(3)));
-    worker.spool.close(&UsageEvent { charges, ..event("evt_1") });
+    assert_eq!((reservation.held_in().len(), reservation.amount()), (2, cents(5)));
+    assert!(reservation.held_in().iter().all(|held| held.lease_id.is_none()));
+    worker.book("evt_1", reservation, cents(3));
+    assert_eq!(used(&worker, &table, &claim(1)), cents(3));
     until("booked", async || plane.settled("bud_warn") == cents(3)).await;
     // Counted once while it moves from here into the ledger's figures, and once ever after.
     for _ in 0..6 {
@@ -334,9 +341,10 @@ async fn a_period_that_ends_keeps_what_was_reserved_in_it() {
     let just_before = midnight - chrono::TimeDelta::milliseconds(1);
     let late = worker.budgets.reserve_in(&table, &[claim(0)], cents(4), just_before).await.unwrap();
     let early = worker.budgets.reserve_in(&table, &[claim(0)], cents(5), midnight).await.unwrap();
-    let (late, early) = (late.settle(cents(4)), early.settle(cents(5)));
-    assert_eq!(early[0].period.start, midnight);
-    assert_eq!(late[0].period.start, midnight - chrono::TimeDelta::days(1));
+    assert_eq!(early.held_in()[0].period.start, midnight);
+    assert_eq!(late.held_in()[0].period.start, midnight - chrono::TimeDelta::days(1));
+    late.settle(cents(4));
+    early.settle(cents(5));
     let view = |now| View { budgets: &worker.budgets, table: &table, now }.used(&claim(0));
     assert_eq!((view(just_before), view(midnight)), (cents(4), cents(5)));
     worker.stop().await;

@@ -1,8 +1,8 @@
 //! A model is asked, on whichever surface: the chain of stages, in their order.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use llm::convert::token_count;
@@ -15,11 +15,11 @@ use policy::facts::RequestFacts;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempts::{Answered, Flight};
+use super::permitted::{Content, Readable, permit};
 use super::{Arrival, Context, Failure, dry_run};
 use crate::cache::{self, Recording, Wish};
 use crate::clock;
 use crate::enforce::rate::Rate;
-use crate::guard::guard;
 use crate::identity::{self, Caller, Unidentified};
 use crate::ingress::headers::{CallerHeaders, framing_in_query, key_in_query, presented_key};
 use crate::ingress::{ReadFailure, body, percent_decoded};
@@ -52,6 +52,8 @@ pub(crate) struct Exchange<'c> {
 /// A request that was read.
 struct Asked<'r> {
     body: &'r Bytes,
+    /// What the path says of it.
+    addressed: Option<Addressed<'r>>,
     head: Head<'r>,
     headers: CallerHeaders,
     /// How the events of a stream are wanted.
@@ -86,35 +88,37 @@ pub(crate) async fn serve(
         Ok(body) => body,
         Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
     };
-    let redacted;
-    let (mut asked, mut trace) = match exchange.read(session, &body, addressed) {
+    let redacted = OnceLock::new();
+    let (mut asked, trace) = match exchange.read(session, &body, addressed) {
         Ok(asked) => asked,
         Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
     };
-    booking.describe(&asked.facts, asked.headers.trace);
-    let guarded = match guard(exchange, asked.body, &asked.facts, &mut trace).await {
-        Ok(guarded) => guarded,
-        Err(failure) => return exchange.refuse(session, booking, failure, trace).await,
-    };
-    asked.facts.findings = guarded.findings;
-    if let Some(body) = guarded.body {
-        redacted = body;
-        if let Err(failure) = exchange.read_again(&mut asked, &redacted, addressed) {
-            return exchange.refuse(session, booking, failure, trace).await;
-        }
+    match permit(exchange, session, booking, &mut asked, &redacted, trace).await {
+        Ok((booking, permit, trace)) => exchange.answer(session, booking, &asked, &permit, trace).await,
+        Err(sent) => sent,
     }
-    let decided = match guarded.denial {
-        Some(message) => Err((Failure::Denied { reason: DenialReason::Policy, message }, trace)),
-        None => exchange.decide(&asked.facts, trace).await,
-    };
-    let (permit, trace) = match decided {
-        Ok(permitted) => permitted,
-        Err((failure, trace)) if asked.headers.dry_run => {
-            return dry_run::answer_denial(exchange, session, &asked.facts, &failure, &trace).await;
-        }
-        Err((failure, trace)) => return exchange.refuse(session, booking, failure, trace).await,
-    };
-    exchange.answer(session, booking, &asked, &permit, trace).await
+}
+
+impl<'r> Readable<'r> for Asked<'r> {
+    fn facts(&mut self) -> &mut RequestFacts {
+        &mut self.facts
+    }
+
+    fn headers(&self) -> &CallerHeaders {
+        &self.headers
+    }
+
+    fn content(&self) -> Content<'r> {
+        Content::Json(self.body)
+    }
+
+    fn go_on_with(&mut self, body: &'r Bytes) -> Result<(), Failure> {
+        let head = self.head.dialect.read_head(body, self.addressed).map_err(ReadFailure::from)?;
+        let estimate = head.estimate();
+        (self.facts.input_tokens, self.facts.input_tokens_bound) = (estimate.likely, estimate.bound);
+        (self.body, self.head) = (body, head);
+        Ok(())
+    }
 }
 
 /// Tells somebody whom nobody knows that it is so. There is no organization whose log could have it.
@@ -145,16 +149,7 @@ impl<'c> Exchange<'c> {
             Dialect::Gemini => framing_in_query(session.req_header().uri.query()),
             _ => Framing::Events,
         };
-        Ok((Asked { body, head, headers, framing, facts, rate }, trace))
-    }
-
-    /// Goes on with another body, in which something was replaced: places and lengths are other ones, what the caller said of itself is not.
-    fn read_again<'r>(&self, asked: &mut Asked<'r>, body: &'r Bytes, addressed: Option<Addressed<'r>>) -> Result<(), Failure> {
-        let head = self.dialect.read_head(body, addressed).map_err(ReadFailure::from)?;
-        let estimate = head.estimate();
-        (asked.facts.input_tokens, asked.facts.input_tokens_bound) = (estimate.likely, estimate.bound);
-        (asked.body, asked.head) = (body, head);
-        Ok(())
+        Ok((Asked { body, addressed, head, headers, framing, facts, rate }, trace))
     }
 
     /// Counts the request against its key's rate.

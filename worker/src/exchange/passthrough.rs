@@ -7,19 +7,19 @@
 
 mod crossing;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use llm::operation::{self, Family, Found, Takes};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
-use policy::decision::{DenialReason, Permit, Route, Trace};
+use policy::decision::{Permit, Route, Trace};
 use policy::facts::{RequestFacts, Surface};
 
 use super::call::{Errand, Exchange, fingerprint, turn_away};
+use super::permitted::{Content, Readable, permit};
 use super::{Arrival, Context, Failure, dry_run};
-use crate::guard::{Guarded, guard, guard_opaque};
 use crate::identity::{self, Caller, Unidentified, ticket};
 use crate::ingress::endpoint::dialect_of_family;
 use crate::ingress::headers::{CallerHeaders, key_in_query, passed_query, presented_key, ticket_in_query};
@@ -43,6 +43,7 @@ struct Line<'p> {
 
 /// A request that was read.
 struct Asked<'r> {
+    line: &'r Line<'r>,
     body: &'r Bytes,
     said: operation::Asked<'r>,
     headers: CallerHeaders,
@@ -75,38 +76,45 @@ pub(crate) async fn serve(context: &Context, session: &mut ServerSession, arriva
         Ok(read) => read,
         Err(failure) => return exchange.refuse(session, booking, failure.into(), Trace::default()).await,
     };
-    let redacted;
-    let (mut asked, mut trace) = match line.read(exchange, &body, headers) {
+    let redacted = OnceLock::new();
+    let (mut asked, trace) = match line.read(exchange, &body, headers) {
         Ok(asked) => asked,
         Err(failure) => return exchange.refuse(session, booking, failure, Trace::default()).await,
     };
-    booking.describe(&asked.facts, asked.headers.trace);
-    let guarded = match line.guard(exchange, &asked, &mut trace).await {
-        Ok(guarded) => guarded,
-        Err(failure) => return exchange.refuse(session, booking, failure, trace).await,
-    };
-    asked.facts.findings = guarded.findings;
-    if let Some(body) = guarded.body {
-        redacted = body;
-        if let Err(failure) = line.read_again(&mut asked, &redacted) {
-            return exchange.refuse(session, booking, failure, trace).await;
-        }
-    }
-    let decided = match guarded.denial {
-        Some(message) => Err((Failure::Denied { reason: DenialReason::Policy, message }, trace)),
-        None => exchange.decide(&asked.facts, trace).await,
-    };
-    let (permit, trace) = match decided {
+    let (booking, permit, trace) = match permit(exchange, session, booking, &mut asked, &redacted, trace).await {
         Ok(permitted) => permitted,
-        Err((failure, trace)) if asked.headers.dry_run => {
-            return dry_run::answer_denial(exchange, session, &asked.facts, &failure, &trace).await;
-        }
-        Err((failure, trace)) => return exchange.refuse(session, booking, failure, trace).await,
+        Err(sent) => return sent,
     };
     if asked.headers.dry_run {
         return dry_run::answer_permit(exchange, session, &asked.facts, &permit, &trace).await;
     }
-    cross(exchange, session, booking, (&line, &asked, &permit), trace).await
+    cross(exchange, session, booking, (&asked, &permit), trace).await
+}
+
+impl<'r> Readable<'r> for Asked<'r> {
+    fn facts(&mut self) -> &mut RequestFacts {
+        &mut self.facts
+    }
+
+    fn headers(&self) -> &CallerHeaders {
+        &self.headers
+    }
+
+    fn content(&self) -> Content<'r> {
+        match self.said.is_json && self.line.found.operation.takes != Takes::Anything {
+            _ if self.body.is_empty() => Content::Nothing,
+            true => Content::Json(self.body),
+            false => Content::Opaque,
+        }
+    }
+
+    fn go_on_with(&mut self, body: &'r Bytes) -> Result<(), Failure> {
+        let said = self.line.said(body)?;
+        let estimate = said.estimate();
+        (self.facts.input_tokens, self.facts.input_tokens_bound) = (estimate.likely, estimate.bound);
+        (self.body, self.said) = (body, said);
+        Ok(())
+    }
 }
 
 /// Who calls: whose key it is, or who began the upload that goes on, and where.
@@ -133,7 +141,7 @@ async fn cross<'c>(
     exchange: Exchange<'c>,
     session: &mut ServerSession,
     booking: Booking<'c>,
-    (line, asked, permit): (&Line<'_>, &Asked<'_>, &Permit),
+    (asked, permit): (&Asked<'_>, &Permit),
     trace: Trace,
 ) -> Sent {
     // The engine leaves one target, or refuses.
@@ -142,6 +150,7 @@ async fn cross<'c>(
         let fingerprint = fingerprint(key);
         tracing::info!(request.id = %exchange.arrival.request_id, provider_key.fingerprint = %fingerprint, "the caller brought its own provider key");
     }
+    let line = asked.line;
     let passed = Passed {
         found: line.found,
         query: &line.query,
@@ -173,7 +182,7 @@ impl<'p> Line<'p> {
         let (origin, operation) = (exchange.arrival.origin(), self.found.operation);
         let (facts, trace) = identity::passthrough_facts(exchange.caller, origin, operation, &said, &headers)?;
         let rate = if headers.dry_run { None } else { exchange.count()? };
-        Ok((Asked { body, said, headers, facts, rate }, trace))
+        Ok((Asked { line: self, body, said, headers, facts, rate }, trace))
     }
 
     fn said<'r>(&'r self, body: &'r Bytes) -> Result<operation::Asked<'r>, ReadFailure> {
@@ -182,26 +191,6 @@ impl<'p> Line<'p> {
             Some(value) => Some(value.to_str().map_err(|_| ReadFailure::Header { name: "Content-Type", problem: "is not plain ASCII" })?),
         };
         Ok(operation::Asked::read(&self.found, self.model.as_deref(), content_type, body)?)
-    }
-
-    /// Goes on with another body, in which something was replaced.
-    fn read_again<'r>(&'r self, asked: &mut Asked<'r>, body: &'r Bytes) -> Result<(), Failure> {
-        let said = self.said(body)?;
-        let estimate = said.estimate();
-        (asked.facts.input_tokens, asked.facts.input_tokens_bound) = (estimate.likely, estimate.bound);
-        (asked.body, asked.said) = (body, said);
-        Ok(())
-    }
-
-    /// Guardrails look into JSON; what else there is they can't look into. Where there is nothing they need not.
-    async fn guard(&self, exchange: Exchange<'_>, asked: &Asked<'_>, trace: &mut Trace) -> Result<Guarded, Failure> {
-        if asked.body.is_empty() {
-            return Ok(Guarded::default());
-        }
-        if asked.said.is_json && self.found.operation.takes != Takes::Anything {
-            return guard(exchange, asked.body, &asked.facts, trace).await;
-        }
-        Ok(guard_opaque(exchange, &asked.facts, trace))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use policy::bundle::v1;
 use policy::facts::RequestFacts;
 use policy::guardrail::Findings;
@@ -63,13 +63,7 @@ async fn answer_of(connections: &Connections, webhook: &Webhook, deny_private: b
     })?;
     let unreachable = |_: SendError| "unreachable";
     let mut reply = connections.exchange(&addresses, request).await.map_err(unreachable)?;
-    let mut answer = BytesMut::new();
-    while let Some(piece) = reply.body.next().await.map_err(|_| "unreachable")? {
-        if answer.len().saturating_add(piece.len()) > ANSWER_LIMIT {
-            return Err("malformed");
-        }
-        answer.extend_from_slice(&piece);
-    }
+    let answer = reply.body.collect(ANSWER_LIMIT).await.map_err(|_| "unreachable")?.ok_or("malformed")?;
     reply.body.finish().await;
-    if (200..300).contains(&reply.status) { Ok(answer.freeze()) } else { Err("status") }
+    if (200..300).contains(&reply.status) { Ok(answer) } else { Err("status") }
 }

@@ -59,6 +59,8 @@ pub(crate) struct FakePlane {
     state: Mutex<State>,
     pub(crate) signing: SigningKey,
     pub(crate) away: AtomicBool,
+    /// Says which bundles there are, and hands none out.
+    pub(crate) withholds: AtomicBool,
     pub(crate) ttl_ms: AtomicU64,
     pub(crate) lease_calls: AtomicU64,
     pub(crate) incarnation: AtomicU64,
@@ -71,6 +73,7 @@ impl FakePlane {
             state: Mutex::default(),
             signing: SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
             away: AtomicBool::new(false),
+            withholds: AtomicBool::new(false),
             ttl_ms: AtomicU64::new(60_000),
             lease_calls: AtomicU64::new(0),
             incarnation: AtomicU64::new(0),
@@ -194,6 +197,9 @@ impl ControlPlane for FakePlane {
 
     async fn bundle(&self, org_id: &str) -> Result<Envelope, LinkError> {
         self.answer("bundles")?;
+        if self.withholds.load(Ordering::SeqCst) {
+            return Err(LinkError::Unreachable { call: "bundles", source: "withheld".into() });
+        }
         let found = self.state.lock().bundles.get(org_id).cloned();
         found.ok_or(LinkError::Refused { call: "bundles", status: 404, detail: String::new() })
     }

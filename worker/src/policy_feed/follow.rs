@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::ApplyError;
 use super::doorbell::Doorbell;
-use super::{OrgPolicy, Policies};
+use super::{Failed, OrgPolicy, Policies};
 use crate::clock;
 use crate::link::{Identity, LinkError};
 
@@ -92,7 +92,7 @@ impl Policies {
             let refused = matches!(error, LookError::Apply(_));
             let pause = if refused { REFUSED_FOR } else { UNFETCHED_FOR };
             let again = clock::instant().checked_add(pause).unwrap_or_else(clock::instant);
-            self.failed.lock().insert(org_id.to_owned(), (revision, again));
+            self.failed.lock().insert(org_id.to_owned(), Failed { revision, refused, again });
             tracing::error!(org.id = %org_id, bundle.revision = revision, error = %chain(&error), "bundle is not in force; the one before stays");
             if refused {
                 let error = Some(chain(&error));
@@ -200,23 +200,27 @@ impl Policies {
             // It should have waited; this worker does not turn that into a storm of questions.
             tokio::time::sleep(FIRST_PAUSE).await;
         }
-        if !feed.changed.is_empty() {
-            // Until these are in force the next question would be answered the same way at once.
-            self.wait_until_seen(&feed.changed).await;
+        // Until these are in force the next question would be answered the same way at once.
+        if self.wait_until_seen(&feed.changed).await {
+            self.complete.store(true, Ordering::Release);
         }
         Ok(())
     }
 
-    /// Waits until `changed` are in force, or a moment.
-    async fn wait_until_seen(&self, changed: &BTreeMap<String, u64>) {
+    /// Waits until `changed` are in force or refused, or a moment. Whether they are.
+    async fn wait_until_seen(&self, changed: &BTreeMap<String, u64>) -> bool {
         for _ in 0..50 {
-            let fleet = self.fleet.load();
-            if changed.iter().all(|(org_id, revision)| fleet.revision(org_id).is_some_and(|have| have >= *revision)) {
-                return;
+            if changed.iter().all(|(org_id, revision)| self.has_seen(org_id, *revision)) {
+                return true;
             }
-            drop(fleet);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        false
+    }
+
+    fn has_seen(&self, org_id: &str, revision: u64) -> bool {
+        let in_force = self.fleet.load().revision(org_id).is_some_and(|have| have >= revision);
+        in_force || self.failed.lock().get(org_id).is_some_and(|failed| failed.refused && failed.revision >= revision)
     }
 
     /// Says whether the doorbell is connected; the feed looks once more when that changes.

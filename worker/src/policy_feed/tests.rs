@@ -141,6 +141,21 @@ async fn a_new_bundle_is_put_in_force_and_acknowledged_and_its_secrets_are_open(
     running.stop().await;
 }
 
+/// Heard of is not in force: a caller would be told that nobody knows its key.
+#[tokio::test]
+async fn a_worker_is_not_ready_before_all_it_was_told_of_is_in_force() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    plane.withholds.store(true, SeqCst);
+    plane.publish(Envelope::seal(&bundle("org_1", 1, 'a'), &plane.signing).unwrap());
+    let running = Running::start(dir.path(), &plane, |_| {});
+    until("told of it", || running.attached.policies.confirmed_ms.load(SeqCst) > 0).await;
+    assert_eq!(running.attached.policies.freshness(), Freshness::Missing);
+    plane.withholds.store(false, SeqCst);
+    until("ready", || running.attached.policies.freshness() == Freshness::Fresh).await;
+    assert_eq!(running.revision("org_1"), Some(1));
+    running.stop().await;
+}
+
 ///
 #[tokio::test]
 async fn with_everything_away_a_worker_starts_and_serves_what_it_had() {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderName, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use policy::money::NanoUsd;
@@ -29,23 +29,29 @@ const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-reques
 /// Delivered in order and never delayed by proxies in between.
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Lines that a head has room for without growing.
+const USUAL_LINES: usize = 20;
+
 /// A response head in the making. A value that is no header value is left out; there is none that could be.
+///
+/// Lines go into a map of the `http` crate, since Pingora's own would copy and read each name again.
 pub(crate) struct Head {
-    head: Box<ResponseHeader>,
+    status: StatusCode,
+    lines: HeaderMap,
     body_follows: bool,
 }
 
 impl Head {
     /// A head with the id that every answer carries.
     pub(crate) fn new(status: u16, request_id: &str) -> Self {
-        let head = ResponseHeader::build_no_case(status, Some(20)).or_else(|_| ResponseHeader::build_no_case(500, Some(20)));
-        let mut this = Self { head: Box::new(head.unwrap_or_else(|_| empty())), body_follows: true };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut this = Self { status, lines: HeaderMap::with_capacity(USUAL_LINES), body_follows: true };
         this.text(REQUEST_ID, request_id);
         this
     }
 
     pub(crate) fn value(&mut self, name: HeaderName, value: HeaderValue) {
-        drop(self.head.insert_header(name, value));
+        self.lines.insert(name, value);
     }
 
     pub(crate) fn text(&mut self, name: HeaderName, text: &str) {
@@ -120,12 +126,19 @@ impl Head {
     pub(crate) async fn send(mut self, session: &mut ServerSession, content_type: HeaderValue, body: Bytes) -> Sent {
         self.value(header::CONTENT_TYPE, content_type);
         self.value(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let status = self.head.status.as_u16();
-        session.write_response_header(self.head).await.map_err(|_| CallerGone)?;
-        if self.body_follows {
+        let body_follows = self.body_follows;
+        let status = self.write(session).await?;
+        if body_follows {
             session.write_response_body(body, true).await.map_err(|_| CallerGone)?;
         }
         Ok(status)
+    }
+
+    async fn write(self, session: &mut ServerSession) -> Sent {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        (head.status, head.headers) = (self.status, self.lines);
+        session.write_response_header(Box::new(ResponseHeader::from(head))).await.map_err(|_| CallerGone)?;
+        Ok(self.status.as_u16())
     }
 
     /// Sends the head of a stream.
@@ -138,8 +151,7 @@ impl Head {
 
     /// Sends the head of a body that follows in pieces, of so many bytes where that is known.
     pub(crate) async fn send_open(mut self, session: &mut ServerSession, length: Option<u64>) -> Sent {
-        let status = self.head.status.as_u16();
-        let has_body = !matches!(status, 204 | 304);
+        let has_body = !matches!(self.status.as_u16(), 204 | 304);
         match length.filter(|_| has_body) {
             Some(length) => self.value(header::CONTENT_LENGTH, HeaderValue::from(length)),
             None if has_body && session.req_header().version == Version::HTTP_11 && !session.is_http2() => {
@@ -147,8 +159,7 @@ impl Head {
             }
             None => {}
         }
-        session.write_response_header(self.head).await.map_err(|_| CallerGone)?;
-        Ok(status)
+        self.write(session).await
     }
 }
 
@@ -192,8 +203,4 @@ pub(crate) async fn refuse(session: &mut ServerSession, request_id: &str, refusa
         head.budget(&short.name, short.cap.saturating_sub(short.spend), "block", short.resets_at);
     }
     head.send(session, HeaderValue::from_static("application/json"), refusal.body()).await
-}
-
-fn empty() -> ResponseHeader {
-    ResponseHeader::from(http::Response::new(()).into_parts().0)
 }

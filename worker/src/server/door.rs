@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
-use pingora_core::listeners::ALPN;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 
@@ -50,7 +49,7 @@ impl Door {
 impl ServerApp for Door {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         // Over TLS the two have agreed; the gateway finds out from the stream.
-        if stream.get_ssl_digest().is_some() || stream.selected_alpn_proto() == Some(ALPN::H2) {
+        if stream.get_ssl_digest().is_some() {
             return self.one.process_new(stream, shutdown).await;
         }
         let mut shut = shutdown.clone();

@@ -3,12 +3,13 @@
 //! A call that fails is made again for ever, with growing pauses. A batch whose message is found bad is sent in halves, until the bad event
 //! is alone; what is refused for good is kept below `refused/` with the reason.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use policy::event::UsageEvent;
-use policy::link::{Booked, write_batch};
+use policy::link::{Booked, begin_event, events_in};
 use serde::Serialize;
 
 use super::Spool;
@@ -17,28 +18,88 @@ use crate::link::ControlPlane;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Ships `events` until the control plane has answered for every one of them.
-pub(super) async fn deliver(spool: &Spool, link: &dyn ControlPlane, events: &[Bytes]) {
-    let mut parts = vec![events];
+/// Events on their way, put together as the link takes them.
+#[derive(Default)]
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Batch {
+    /// An event of `length` bytes comes.
+    pub(super) fn begin(&mut self, length: usize) {
+        begin_event(&mut self.bytes, length);
+    }
+
+    /// Where its bytes go.
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// It is there.
+    pub(super) fn end(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Bytes of all of them.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// No more will come.
+    pub(super) fn sealed(self) -> Sealed {
+        Sealed { bytes: self.bytes.into(), ends: self.ends }
+    }
+}
+
+/// A batch to be shipped, in whole or in part.
+pub(super) struct Sealed {
+    bytes: Bytes,
+    ends: Vec<usize>,
+}
+
+impl Sealed {
+    /// Some of the events.
+    fn part(&self, events: &Range<usize>) -> Bytes {
+        let end_of = |count: usize| count.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0);
+        self.bytes.slice(end_of(events.start)..end_of(events.end))
+    }
+
+    /// One of them, as it was written.
+    fn event(&self, place: usize) -> Bytes {
+        let item = self.part(&(place..place.saturating_add(1)));
+        events_in(&item).next().and_then(Result::ok).map(|event| item.slice_ref(event)).unwrap_or_default()
+    }
+}
+
+/// Ships `batch` until the control plane has answered for every one of its events.
+pub(super) async fn deliver(spool: &Spool, link: &dyn ControlPlane, batch: &Sealed) {
+    let all = 0..batch.ends.len();
+    let mut parts = vec![all];
     while let Some(part) = parts.pop() {
-        match ship(spool, link, part).await {
-            Ok(answer) => note_answer(spool, part, &answer).await,
+        match ship(spool, link, batch.part(&part), part.len()).await {
+            Ok(answer) => note_answer(spool, batch, &part, &answer).await,
             // One bad event must not hold up the others: halves, until it is alone.
-            Err(reason) => match part.split_at_checked(part.len() / 2) {
-                Some((first, second)) if !first.is_empty() => parts.extend([second, first]),
-                _ => {
-                    if let Some(event) = part.first() {
-                        keep_refused(spool, event.clone(), reason).await;
-                    }
-                }
-            },
+            Err(_) if part.len() > 1 => {
+                let middle = part.start.midpoint(part.end);
+                parts.extend([middle..part.end, part.start..middle]);
+            }
+            Err(reason) => keep_refused(spool, batch.event(part.start), reason).await,
         }
     }
 }
 
-/// Ships one batch, again and again until there is an answer; an error says why the batch as it is will never be taken.
-async fn ship(spool: &Spool, link: &dyn ControlPlane, events: &[Bytes]) -> Result<Booked, String> {
-    let body = Bytes::from(write_batch(events));
+/// Ships so many events, again and again until there is an answer; an error says why the batch as it is will never be taken.
+async fn ship(spool: &Spool, link: &dyn ControlPlane, body: Bytes, events: usize) -> Result<Booked, String> {
     let mut pause = FIRST_PAUSE;
     let mut told = false;
     loop {
@@ -48,7 +109,7 @@ async fn ship(spool: &Spool, link: &dyn ControlPlane, events: &[Bytes]) -> Resul
             Err(error) => {
                 spool.figures.failed_batches.fetch_add(1, Ordering::Relaxed);
                 if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(error = %error, events = events.len(), "usage events can't be shipped now, trying again");
+                    tracing::warn!(error = %error, events, "usage events can't be shipped now, trying again");
                 }
                 tokio::time::sleep(pause).await;
                 pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
@@ -57,13 +118,13 @@ async fn ship(spool: &Spool, link: &dyn ControlPlane, events: &[Bytes]) -> Resul
     }
 }
 
-async fn note_answer(spool: &Spool, events: &[Bytes], answer: &Booked) {
+async fn note_answer(spool: &Spool, batch: &Sealed, part: &Range<usize>, answer: &Booked) {
     spool.figures.booked.fetch_add(u64::from(answer.booked), Ordering::Relaxed);
     spool.figures.repeated.fetch_add(u64::from(answer.repeated), Ordering::Relaxed);
     for refused in &answer.refused {
-        let event = usize::try_from(refused.place).ok().and_then(|place| events.get(place));
-        if let Some(event) = event {
-            keep_refused(spool, event.clone(), refused.reason.clone()).await;
+        let place = usize::try_from(refused.place).ok().and_then(|place| place.checked_add(part.start));
+        if let Some(place) = place.filter(|place| part.contains(place)) {
+            keep_refused(spool, batch.event(place), refused.reason.clone()).await;
         }
     }
 }

@@ -2,26 +2,26 @@
 //!
 //! ```text
 //! word 0   body length (32 bits) | kind (8) | 0 (8) | mark (16)       written last; zero means: nothing here
-//! word 1   CRC-32 of word 0 and the body (32) | 0 (32)
-//! body     length of the id (8 bits), the id, the event as CBOR; padded with zeros to whole words
+//! word 1   CRC-32 of all but itself (32) | length of the opening in the body (32)
+//! word 2   segment of the first record of this exchange; zero: this is it, or there is no other
+//! word 3   offset of that record in its segment
+//! body     opening and outcome of an event as CBOR ([`policy::event::wire`]); padded with zeros to whole words
 //! ```
 //!
 //! A record counts once word 0 names its kind and the checksum agrees; anything else is a torn record, passed over by its length where that
 //! is known. Pure: bytes in, records out, so that a test can cut and flip them at will.
 
-use std::io::Write as _;
+use policy::decision::Trace;
+use policy::event::wire::{Opening, Outcome};
 
-use policy::event::UsageEvent;
+use super::Place;
 
 /// Bytes in a word; records start at whole words.
 pub(super) const WORD: usize = 8;
 /// Bytes before the first record of a segment.
 pub(super) const SEGMENT_HEAD: usize = 64;
 /// Bytes before the body of a record.
-pub(super) const RECORD_HEAD: usize = 2 * WORD;
-
-/// No id reaches beyond this many bytes of a body.
-pub(super) const ID_REACH: usize = 1 + u8::MAX as usize;
+pub(super) const RECORD_HEAD: usize = 4 * WORD;
 
 const MARK: u64 = 0x4d4c;
 
@@ -30,19 +30,44 @@ const MARK: u64 = 0x4d4c;
 pub(super) enum Kind {
     /// The place is taken, the rest is being written.
     Claimed = 1,
-    /// An exchange is about to send its first upstream byte.
+    /// An exchange is about to send the first upstream byte of an attempt: opening, and the outcome should nothing more be heard of it.
     Open = 2,
-    /// It ended.
+    /// It ended: its outcome.
     Close = 3,
     /// An exchange that is still open, copied so that its old segment can go.
     Reopen = 4,
     /// No record of this segment comes after this one.
     End = 5,
+    /// An exchange whose beginning was not written, or is not to be looked for: opening and outcome.
+    Whole = 6,
 }
 
 impl Kind {
     fn from_bits(bits: u64) -> Option<Self> {
-        [Self::Claimed, Self::Open, Self::Close, Self::Reopen, Self::End].into_iter().find(|kind| *kind as u64 == bits)
+        [Self::Claimed, Self::Open, Self::Close, Self::Reopen, Self::End, Self::Whole].into_iter().find(|kind| *kind as u64 == bits)
+    }
+}
+
+/// What the head of a record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    /// Bytes of the body.
+    pub(super) length: usize,
+    /// Bytes of it that are the opening.
+    pub(super) opening: usize,
+    /// Where the first record of the exchange is; absent where this is it.
+    pub(super) exchange: Option<Place>,
+}
+
+impl Header {
+    /// Of its four words; the second one's checksum is not looked at.
+    pub(super) fn of(words: [u64; 4]) -> Option<Self> {
+        let [head, lengths, segment, offset] = words;
+        let (kind, length) = read_head(head)?;
+        let opening = usize::try_from(lengths >> 32).ok().filter(|opening| *opening <= length)?;
+        let exchange = if segment == 0 { None } else { Some((segment, usize::try_from(offset).ok()?)) };
+        Some(Self { kind, length, opening, exchange })
     }
 }
 
@@ -51,12 +76,10 @@ impl Kind {
 pub(super) enum Found<'a> {
     /// A whole record.
     Record {
-        /// What it says.
-        kind: Kind,
-        /// Of which event.
-        id: &'a str,
-        /// The event.
-        event: &'a [u8],
+        /// What its head says.
+        header: Header,
+        /// Its body.
+        body: &'a [u8],
         /// Where the next one starts.
         next: usize,
     },
@@ -90,45 +113,52 @@ pub(super) const fn record_size(body: usize) -> usize {
     RECORD_HEAD.saturating_add(body.div_ceil(WORD).saturating_mul(WORD))
 }
 
-/// Writes the record of `event` into `out`, replacing what was there.
-pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, event: &UsageEvent) {
-    begin(out, &event.id);
-    event.write(out);
-    finish(out, kind);
+/// Writes a record into `out`, replacing what was there. Without `opening` it is the end of an exchange that began at `exchange`.
+pub(super) fn encode(
+    out: &mut Vec<u8>,
+    (kind, exchange): (Kind, Option<Place>),
+    opening: Option<&Opening>,
+    (outcome, trace): (&Outcome, &Trace),
+) {
+    begin(out);
+    if let Some(opening) = opening {
+        opening.write(out);
+    }
+    let opening = out.len().saturating_sub(RECORD_HEAD);
+    outcome.write(trace, out);
+    finish(out, kind, opening, exchange);
 }
 
-/// As [`encode`], of an event that was written before.
-pub(super) fn encode_raw(out: &mut Vec<u8>, kind: Kind, id: &str, written: &[u8]) {
-    begin(out, id);
+/// As [`encode`], of an opening and an outcome that were written before.
+pub(super) fn encode_raw(out: &mut Vec<u8>, kind: Kind, exchange: Option<Place>, (opening, written): (usize, &[u8])) {
+    begin(out);
     out.extend_from_slice(written);
-    finish(out, kind);
+    finish(out, kind, opening, exchange);
 }
 
-fn begin(out: &mut Vec<u8>, id: &str) {
+fn begin(out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&[0; RECORD_HEAD]);
-    // Ids are 30 characters; one that does not fit is cut and still matches itself.
-    let length = u8::try_from(id.len()).unwrap_or(u8::MAX);
-    out.push(length);
-    out.extend(id.bytes().take(usize::from(length)));
 }
 
-fn finish(out: &mut Vec<u8>, kind: Kind) {
+fn finish(out: &mut Vec<u8>, kind: Kind, opening: usize, exchange: Option<Place>) {
+    let short = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let body = out.len().saturating_sub(RECORD_HEAD);
-    let head = head_word(kind, u32::try_from(body).unwrap_or(u32::MAX));
-    let start = RECORD_HEAD.min(out.len());
-    let (heads, rest) = out.split_at_mut(start);
-    let sum = checksum(head, rest);
-    let mut heads = &mut *heads;
-    // Sixteen bytes were reserved by `begin`, so both writes fit.
-    let written = heads.write_all(&head.to_le_bytes()).and_then(|()| heads.write_all(&u64::from(sum).to_le_bytes()));
-    debug_assert!(written.is_ok(), "a record has room for its head");
+    let (segment, offset) = exchange.unwrap_or_default();
+    let [head, lengths] = [head_word(kind, short(body)), u64::from(short(opening)) << 32];
+    let [segment, offset] = [segment, u64::try_from(offset).unwrap_or(u64::MAX)];
+    let sum = checksum([head, lengths, segment, offset], out.get(RECORD_HEAD..).unwrap_or_default());
     out.resize(record_size(body), 0);
+    let (places, _) = out.as_chunks_mut::<WORD>();
+    for (place, word) in places.iter_mut().zip([head, lengths | u64::from(sum), segment, offset]) {
+        *place = word.to_le_bytes();
+    }
 }
 
-fn checksum(head: u64, body: &[u8]) -> u32 {
+/// Of the four words, the second without its checksum, and the body.
+fn checksum(words: [u64; 4], body: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&head.to_le_bytes());
+    words.iter().for_each(|word| crc.update(&word.to_le_bytes()));
     crc.update(body);
     crc.finalize()
 }
@@ -136,7 +166,7 @@ fn checksum(head: u64, body: &[u8]) -> u32 {
 /// What is at `at` of `bytes`.
 pub(super) fn read(bytes: &[u8], at: usize) -> Found<'_> {
     let Some(rest) = bytes.get(at..) else { return Found::End };
-    let Some((word, rest)) = rest.split_first_chunk::<WORD>() else { return Found::End };
+    let Some((word, _)) = rest.split_first_chunk::<WORD>() else { return Found::End };
     let head = u64::from_le_bytes(*word);
     if head == 0 {
         return Found::Empty;
@@ -146,38 +176,38 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Found<'_> {
         return Found::End;
     }
     let next = at.saturating_add(record_size(length));
-    let Some((sum, body)) = rest.split_first_chunk::<WORD>() else { return Found::End };
+    let Some((words, body)) = rest.split_first_chunk::<RECORD_HEAD>() else { return Found::End };
     // A body that reaches beyond the end was cut off: nothing can come after it.
     let Some(body) = body.get(..length) else { return Found::End };
-    if kind == Kind::Claimed || u64::from_le_bytes(*sum) != u64::from(checksum(head, body)) {
-        return Found::Torn { next };
-    }
-    match split_body(body) {
-        Some((id, event)) => Found::Record { kind, id, event, next },
-        None => Found::Torn { next },
+    let (words, _) = words.as_chunks::<WORD>();
+    let [_, lengths, segment, offset] = std::array::from_fn(|index| words.get(index).map_or(0, |word| u64::from_le_bytes(*word)));
+    let sum = checksum([head, lengths & !u64::from(u32::MAX), segment, offset], body);
+    match Header::of([head, lengths, segment, offset]) {
+        Some(header) if kind != Kind::Claimed && lengths & u64::from(u32::MAX) == u64::from(sum) => Found::Record { header, body, next },
+        _ => Found::Torn { next },
     }
 }
 
-/// Id and event of a body, or of its beginning.
-pub(super) fn split_body(body: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = body.split_first()?;
-    let (id, written) = rest.split_at_checked(usize::from(*length))?;
-    Some((std::str::from_utf8(id).ok()?, written))
+/// A record that was found.
+pub(super) struct Seen<'a> {
+    pub(super) header: Header,
+    pub(super) body: &'a [u8],
+    /// Where it is.
+    pub(super) at: usize,
+    /// Where the next one starts.
+    pub(super) next: usize,
 }
 
 /// All whole records of a segment file that nobody writes to any more, in order, starting at `from`.
 ///
 /// A place that was claimed but not written (the process was killed in between) is passed over; where bytes make no sense the rest
 /// is left out.
-pub(super) fn records(bytes: &[u8], from: usize) -> impl Iterator<Item = (Kind, &str, &[u8], usize)> {
+pub(super) fn records(bytes: &[u8], from: usize) -> impl Iterator<Item = Seen<'_>> {
     let mut at = from.max(SEGMENT_HEAD);
     std::iter::from_fn(move || {
         loop {
             match read(bytes, at) {
-                Found::Record { kind, id, event, next } => {
-                    at = next;
-                    return Some((kind, id, event, next));
-                }
+                Found::Record { header, body, next } => return Some(Seen { header, body, at: std::mem::replace(&mut at, next), next }),
                 Found::Torn { next } => at = next,
                 Found::Empty => at = next_written(bytes, at)?,
                 Found::End => return None,
@@ -198,23 +228,30 @@ mod tests {
 
     use super::*;
 
-    fn segment(records: &[(Kind, String, Vec<u8>)]) -> Vec<u8> {
+    type Written = (Kind, Option<Place>, usize, Vec<u8>);
+
+    fn segment(records: &[Written]) -> Vec<u8> {
         let mut bytes = vec![0; SEGMENT_HEAD];
         let mut record = Vec::new();
-        for (kind, id, written) in records {
-            encode_raw(&mut record, *kind, id, written);
+        for (kind, exchange, opening, written) in records {
+            encode_raw(&mut record, *kind, *exchange, (*opening, written));
             bytes.extend_from_slice(&record);
         }
         bytes
     }
 
-    fn owned(bytes: &[u8]) -> Vec<(Kind, String, Vec<u8>)> {
-        records(bytes, 0).map(|(kind, id, written, _)| (kind, id.to_owned(), written.to_vec())).collect()
+    fn owned(bytes: &[u8]) -> Vec<Written> {
+        let seen = |seen: Seen<'_>| (seen.header.kind, seen.header.exchange, seen.header.opening, seen.body.to_vec());
+        records(bytes, 0).map(seen).collect()
     }
 
-    fn some_records() -> impl Strategy<Value = Vec<(Kind, String, Vec<u8>)>> {
-        let kind = prop_oneof![Just(Kind::Open), Just(Kind::Close), Just(Kind::Reopen)];
-        proptest::collection::vec((kind, "[a-z0-9_]{0,40}", proptest::collection::vec(any::<u8>(), 0..60)), 0..6)
+    fn some_records() -> impl Strategy<Value = Vec<Written>> {
+        let kind = prop_oneof![Just(Kind::Open), Just(Kind::Close), Just(Kind::Reopen), Just(Kind::Whole)];
+        let place = proptest::option::of((1..u64::MAX, 0..1_usize << 40));
+        let body = proptest::collection::vec(any::<u8>(), 0..60);
+        let record = (kind, place, any::<prop::sample::Index>(), body)
+            .prop_map(|(kind, place, opening, body)| (kind, place, opening.index(body.len() + 1), body));
+        proptest::collection::vec(record, 0..6)
     }
 
     proptest! {
@@ -257,15 +294,15 @@ mod tests {
 
     #[test]
     fn a_place_claimed_by_a_killed_writer_is_passed_over() {
-        let mut bytes = segment(&[(Kind::Open, "a".into(), b"1".to_vec())]);
+        let mut bytes = segment(&[(Kind::Open, None, 1, b"1".to_vec())]);
         let mut claimed = Vec::new();
-        encode_raw(&mut claimed, Kind::Claimed, "b", b"22222222");
+        encode_raw(&mut claimed, Kind::Claimed, None, (0, b"22222222"));
         bytes.extend_from_slice(&claimed);
         bytes.extend_from_slice(&[0; 64]);
         let mut last = Vec::new();
-        encode_raw(&mut last, Kind::Close, "a", b"3");
+        encode_raw(&mut last, Kind::Close, Some((1, 64)), (0, b"3"));
         bytes.extend_from_slice(&last);
-        let read: Vec<_> = owned(&bytes).into_iter().map(|(kind, id, _)| (kind, id)).collect();
-        assert_eq!(read, [(Kind::Open, "a".to_owned()), (Kind::Close, "a".to_owned())]);
+        let read: Vec<_> = owned(&bytes).into_iter().map(|(kind, exchange, ..)| (kind, exchange)).collect();
+        assert_eq!(read, [(Kind::Open, None), (Kind::Close, Some((1, 64)))]);
     }
 }

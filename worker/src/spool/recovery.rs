@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::record::{self, Kind};
-use super::segment;
+use super::{Place, segment};
 
 /// A segment of an earlier process; nobody writes to it any more.
 pub(super) struct OldSegment {
@@ -16,12 +16,22 @@ pub(super) struct OldSegment {
     pub(super) acknowledged: usize,
 }
 
+/// An exchange without an end.
+pub(super) struct Unclosed {
+    /// Where its first record is.
+    pub(super) exchange: Place,
+    /// Bytes of `written` that are the opening.
+    pub(super) opening: usize,
+    /// Opening and outcome.
+    pub(super) written: Vec<u8>,
+}
+
 /// Everything that was left.
 pub(super) struct Left {
     /// In the order they were written.
     pub(super) segments: Vec<OldSegment>,
-    /// Exchanges without an end: id and event.
-    pub(super) unclosed: Vec<(String, Vec<u8>)>,
+    /// Exchanges without an end, in the order they began.
+    pub(super) unclosed: Vec<Unclosed>,
     /// Number of the first segment of this process.
     pub(super) next_number: u64,
 }
@@ -32,8 +42,7 @@ pub(super) fn scan(dir: &Path) -> io::Result<Left> {
     files.sort_unstable();
     let next_number = files.last().map_or(1, |(number, _)| number.saturating_add(1));
     let mut segments = Vec::new();
-    let mut open: HashMap<String, (usize, Vec<u8>)> = HashMap::new();
-    let mut order = 0_usize;
+    let mut open: HashMap<Place, (usize, Vec<u8>)> = HashMap::new();
     for (number, path) in files {
         let bytes = std::fs::read(&path)?;
         let Some(acknowledged) = segment::acknowledged(&bytes) else {
@@ -48,21 +57,23 @@ pub(super) fn scan(dir: &Path) -> io::Result<Left> {
             std::fs::remove_file(&path)?;
             continue;
         };
-        for (kind, id, event, _) in record::records(&bytes, 0) {
-            match kind {
-                Kind::Open | Kind::Reopen => {
-                    order = order.saturating_add(1);
-                    open.insert(id.to_owned(), (order, event.to_vec()));
-                }
-                Kind::Close => drop(open.remove(id)),
+        if acknowledged == segment::TAKEN_BACK {
+            std::fs::remove_file(&path)?;
+            continue;
+        }
+        for seen in record::records(&bytes, 0) {
+            let exchange = seen.header.exchange.unwrap_or((number, seen.at));
+            match seen.header.kind {
+                Kind::Open | Kind::Reopen => drop(open.insert(exchange, (seen.header.opening, seen.body.to_vec()))),
+                Kind::Close | Kind::Whole => drop(open.remove(&exchange)),
                 Kind::Claimed | Kind::End => {}
             }
         }
         segments.push(OldSegment { number, path, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), acknowledged });
     }
-    let mut unclosed: Vec<(usize, String, Vec<u8>)> = open.into_iter().map(|(id, (order, event))| (order, id, event)).collect();
-    unclosed.sort_unstable_by_key(|(order, ..)| *order);
-    let unclosed = unclosed.into_iter().map(|(_, id, event)| (id, event)).collect();
+    let unclosed = |(exchange, (opening, written))| Unclosed { exchange, opening, written };
+    let mut unclosed: Vec<Unclosed> = open.into_iter().map(unclosed).collect();
+    unclosed.sort_unstable_by_key(|unclosed| unclosed.exchange);
     Ok(Left { segments, unclosed, next_number })
 }
 

@@ -16,13 +16,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use memmap2::{Advice, MmapRaw};
 
-use super::record::{self, Kind, RECORD_HEAD, SEGMENT_HEAD, WORD};
+use super::record::{self, Header, Kind, RECORD_HEAD, SEGMENT_HEAD, WORD};
 
-const MAGIC: u64 = u64::from_le_bytes(*b"MLXSPL02");
+const MAGIC: u64 = u64::from_le_bytes(*b"MLXSPL03");
 /// Word of the segment's head that holds how far it was acknowledged.
 const ACKNOWLEDGED_WORD: usize = 2;
 /// The same as an offset in the file.
 pub(super) const ACKNOWLEDGED_AT: u64 = (ACKNOWLEDGED_WORD * WORD) as u64;
+
+/// Said to be acknowledged of a segment of which nothing is needed any more.
+pub(super) const TAKEN_BACK: usize = usize::MAX;
 
 /// A segment that this process writes.
 pub(super) struct Segment {
@@ -37,15 +40,8 @@ pub(super) struct Segment {
 
 /// What is at a place of a segment that is still written to.
 pub(super) enum Live {
-    /// A whole record.
-    Record {
-        /// What it says.
-        kind: Kind,
-        /// Bytes of its body.
-        length: usize,
-        /// Where the next one starts.
-        next: usize,
-    },
+    /// A whole record, and where the next one starts.
+    Record(Header, usize),
     /// Nothing yet.
     Pending,
     /// The segment is full and this is its end.
@@ -72,10 +68,10 @@ impl Segment {
 
     /// Makes a new, empty segment out of one whose records are all booked: its pages are in place already.
     ///
-    /// Killed at any point of this, the file says either that all of it was acknowledged or that it is empty.
+    /// Killed at any point of this, the file says either that it was taken back or that it is empty.
     pub(super) fn renew(self, path: PathBuf, number: u64) -> io::Result<Self> {
         std::fs::rename(&self.path, &path)?;
-        self.acknowledge(self.size());
+        self.acknowledge(TAKEN_BACK);
         let written = self.words().get(SEGMENT_HEAD / WORD..self.tail().div_ceil(WORD)).unwrap_or_default();
         for word in written {
             word.store(0, Ordering::Relaxed);
@@ -147,30 +143,36 @@ impl Segment {
         Some(at)
     }
 
-    /// What is at `at`.
+    /// What is at `at`. What was published by this process is whole: no checksum is needed.
     pub(super) fn look(&self, at: usize) -> Live {
         if at.saturating_add(RECORD_HEAD) > self.size() {
             return Live::End;
         }
-        let Some((kind, length)) = record::read_head(self.load(at / WORD)) else { return Live::Pending };
-        match kind {
-            Kind::End => Live::End,
-            Kind::Claimed => Live::Pending,
-            Kind::Open | Kind::Close | Kind::Reopen => Live::Record { kind, length, next: at.saturating_add(record::record_size(length)) },
+        let first = at / WORD;
+        let head = self.load(first);
+        match record::read_head(head) {
+            Some((Kind::End, _)) => return Live::End,
+            None | Some((Kind::Claimed, _)) => return Live::Pending,
+            Some(_) => {}
+        }
+        let [lengths, segment, offset] = [1, 2, 3].map(|word| self.load(first.saturating_add(word)));
+        match Header::of([head, lengths, segment, offset]) {
+            Some(header) => Live::Record(header, at.saturating_add(record::record_size(header.length))),
+            None => Live::Pending,
         }
     }
 
-    /// The first `length` bytes of the body of the record at `at`, which was published.
-    pub(super) fn body(&self, at: usize, length: usize) -> Vec<u8> {
+    /// Appends `length` bytes to `out`, the first ones of the body of the record at `at`, which was published.
+    pub(super) fn copy_body(&self, at: usize, length: usize, out: &mut Vec<u8>) {
         let first = at.saturating_add(RECORD_HEAD) / WORD;
         let words = self.words().get(first..first.saturating_add(length.div_ceil(WORD))).unwrap_or_default();
-        let mut bytes = vec![0; length.next_multiple_of(WORD)];
-        let (places, _) = bytes.as_chunks_mut::<WORD>();
+        let start = out.len();
+        out.resize(start.saturating_add(length.next_multiple_of(WORD)), 0);
+        let (places, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<WORD>();
         for (place, word) in places.iter_mut().zip(words) {
             *place = word.load(Ordering::Relaxed).to_ne_bytes();
         }
-        bytes.truncate(length);
-        bytes
+        out.truncate(start.saturating_add(length));
     }
 
     /// Remembers in the file that everything before `at` was booked.

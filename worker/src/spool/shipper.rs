@@ -1,7 +1,8 @@
 //! Reads what was appended, ships it, and clears away what was booked.
 //!
-//! It reads each segment from where it stopped. Ends of exchanges go into a batch; beginnings only into a table of what is open, so that a
-//! segment is kept as long as it holds the only trace of a running exchange. An exchange that outlives its segment by two is copied forward.
+//! It reads each segment from where it stopped. Ends of exchanges go into a batch, each behind the opening that its beginning has; beginnings
+//! only into a table of what is open, so that a segment is kept as long as it holds the only trace of a running exchange. An exchange that
+//! outlives its segment by two is copied forward.
 //!
 //! After a kill, whatever was sent and not yet remembered as booked is sent again; the control plane books by the event's id.
 
@@ -17,8 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::deliver::deliver;
-use super::record::{self, Kind};
+use super::deliver::{Batch, deliver};
+use super::record::{self, Header, Kind};
 use super::recovery::OldSegment;
 use super::segment::{ACKNOWLEDGED_AT, Live, Segment};
 use super::{Place, Spool};
@@ -36,7 +37,8 @@ pub(super) struct Shipper {
     segments: VecDeque<Tracked>,
     /// Index into `segments` of the one that is being read.
     reading: usize,
-    open: HashMap<String, OpenExchange>,
+    /// By the place of their first record.
+    open: HashMap<Place, OpenExchange>,
 }
 
 struct Tracked {
@@ -62,45 +64,33 @@ enum Source {
 struct OpenExchange {
     /// Where its beginning is now.
     at: Place,
-    /// Where it was first.
-    first: Place,
+    /// Bytes of the opening there.
+    opening: usize,
     /// A copy was appended and not yet read.
     copied: bool,
 }
 
 /// One step through a segment.
 enum Step {
-    /// A whole record.
-    Record { kind: Kind, id: String, event: Bytes, at: usize },
+    /// A whole record at this place.
+    Record(Header, Place),
     /// Nothing more yet.
     Pending,
     /// Nothing more ever.
     End,
 }
 
-/// Events on their way, as they were written.
-#[derive(Default)]
-struct Batch {
-    events: Vec<Bytes>,
-    bytes: usize,
-}
-
-impl Batch {
-    fn push(&mut self, event: Bytes) {
-        self.bytes = self.bytes.saturating_add(event.len());
-        self.events.push(event);
-    }
-
-    fn is_full(&self, spool: &Spool) -> bool {
-        self.events.len() >= spool.config.batch_events || self.bytes >= BATCH_BYTES
-    }
-}
-
 impl Shipper {
     pub(super) fn new(old: Vec<OldSegment>, first: Arc<Segment>) -> Self {
-        let old = old.into_iter().map(|old| {
-            let booked = old.acknowledged.max(record::SEGMENT_HEAD);
-            Tracked { number: old.number, path: old.path, size: old.bytes, source: Source::Old(None), read: booked, booked, open: 0 }
+        let old = old.into_iter().map(|old| Tracked {
+            number: old.number,
+            path: old.path,
+            size: old.bytes,
+            source: Source::Old(None),
+            // From its beginning: what was booked already may be the end of what is open, or the beginning of what ended later.
+            read: record::SEGMENT_HEAD,
+            booked: old.acknowledged.max(record::SEGMENT_HEAD),
+            open: 0,
         });
         let mut segments: VecDeque<Tracked> = old.collect();
         segments.push_back(Tracked::live(first));
@@ -110,8 +100,8 @@ impl Shipper {
     /// Ships until `stop`, then the rest for a while.
     pub(super) async fn run(&mut self, spool: &Arc<Spool>, link: &dyn ControlPlane, stop: &CancellationToken) {
         loop {
-            let events = self.gather(spool, stop).await;
-            if events.is_empty() {
+            let batch = self.gather(spool, stop).await;
+            if batch.is_empty() {
                 if stop.is_cancelled() {
                     return;
                 }
@@ -119,45 +109,53 @@ impl Shipper {
                 wait(spool, stop).await;
                 continue;
             }
+            let events = batch.sealed();
             tokio::select! {
                 () = deliver(spool, link, &events) => self.settle_books(spool),
-                () = stop.cancelled() => return self.finish(spool, link, events).await,
+                () = stop.cancelled() => {
+                    let rest = async {
+                        deliver(spool, link, &events).await;
+                        self.settle_books(spool);
+                        self.ship_rest(spool, link).await;
+                    };
+                    if tokio::time::timeout(LAST_CALL, rest).await.is_err() {
+                        tracing::warn!("usage events are left on this worker's disk; they are shipped after its next start");
+                    }
+                    return;
+                }
             }
         }
     }
 
-    /// The last batches; gives up when the control plane does not take them.
-    async fn finish(&mut self, spool: &Arc<Spool>, link: &dyn ControlPlane, mut events: Vec<Bytes>) {
-        let rest = async {
-            while !events.is_empty() {
-                deliver(spool, link, &events).await;
-                self.settle_books(spool);
-                let mut batch = Batch::default();
-                self.read_into(spool, &mut batch).await;
-                events = batch.events;
+    /// The last batches.
+    async fn ship_rest(&mut self, spool: &Arc<Spool>, link: &dyn ControlPlane) {
+        loop {
+            let mut batch = Batch::default();
+            self.read_into(spool, &mut batch).await;
+            if batch.is_empty() {
+                return;
             }
-        };
-        if tokio::time::timeout(LAST_CALL, rest).await.is_err() {
-            tracing::warn!("usage events are left on this worker's disk; they are shipped after its next start");
+            deliver(spool, link, &batch.sealed()).await;
+            self.settle_books(spool);
         }
     }
 
     /// A batch: full, or what came within the time that a batch gathers.
-    async fn gather(&mut self, spool: &Arc<Spool>, stop: &CancellationToken) -> Vec<Bytes> {
+    async fn gather(&mut self, spool: &Arc<Spool>, stop: &CancellationToken) -> Batch {
         let mut batch = Batch::default();
         // Before reading, so that whatever is appended after the read wakes the wait that may follow.
         spool.idle.store(true, Ordering::SeqCst);
         self.read_into(spool, &mut batch).await;
-        if !batch.events.is_empty() && !batch.is_full(spool) {
+        if !batch.is_empty() && !is_full(&batch, spool) {
             tokio::select! {
                 () = tokio::time::sleep(spool.config.batch_wait) => {}
                 () = stop.cancelled() => {}
             }
             self.read_into(spool, &mut batch).await;
         }
-        spool.idle.store(batch.events.is_empty(), Ordering::SeqCst);
-        spool.figures.waiting.store(batch.events.len() as u64, Ordering::Relaxed);
-        batch.events
+        spool.idle.store(batch.is_empty(), Ordering::SeqCst);
+        spool.figures.waiting.store(batch.len() as u64, Ordering::Relaxed);
+        batch
     }
 
     /// Reads on until the batch is full or nothing more is there.
@@ -166,27 +164,11 @@ impl Shipper {
             self.segments.extend(spool.handover.lock().drain(..).map(Tracked::live));
             let Some(segment) = self.segments.get_mut(self.reading) else { return };
             segment.load().await;
-            loop {
-                if batch.is_full(spool) {
-                    return;
-                }
+            while !is_full(batch, spool) {
+                let Some(segment) = self.segments.get_mut(self.reading) else { return };
+                let was_booked = segment.read < segment.booked;
                 match segment.step() {
-                    Step::Record { kind: Kind::Close, id, event, .. } => {
-                        batch.push(event);
-                        if let Some(exchange) = self.open.remove(&id) {
-                            // Its beginning may be in this very segment.
-                            segment.forget_if(exchange.at.0);
-                            forget_beginning(&mut self.segments, exchange.at.0, self.reading);
-                            break;
-                        }
-                    }
-                    Step::Record { kind, id, at, .. } => {
-                        let place = (segment.number, at);
-                        if matches!(segment.source, Source::Live(_)) {
-                            self.note_beginning(kind, id, place);
-                        }
-                        break;
-                    }
+                    Step::Record(header, place) => self.take(header, place, batch, was_booked),
                     Step::Pending => return,
                     Step::End if self.reading.saturating_add(1) >= self.segments.len() => return,
                     Step::End => {
@@ -195,30 +177,77 @@ impl Shipper {
                     }
                 }
             }
+            if is_full(batch, spool) {
+                return;
+            }
         }
     }
 
-    fn note_beginning(&mut self, kind: Kind, id: String, place: Place) {
-        let before = match self.open.entry(id) {
+    /// One more record was read.
+    fn take(&mut self, header: Header, place: Place, batch: &mut Batch, was_booked: bool) {
+        let exchange = header.exchange;
+        match header.kind {
+            Kind::Close | Kind::Whole => {
+                let known = exchange.and_then(|exchange| self.open.remove(&exchange));
+                if !was_booked {
+                    self.put_together(header, place, known.as_ref(), batch);
+                }
+                if let Some(segment) = known.and_then(|known| self.segment(known.at.0)) {
+                    segment.open = segment.open.saturating_sub(1);
+                }
+            }
+            Kind::Open | Kind::Reopen => self.note_beginning(header, place),
+            Kind::Claimed | Kind::End => {}
+        }
+    }
+
+    /// The event whose end is at `place`, into the batch.
+    fn put_together(&mut self, header: Header, place: Place, known: Option<&OpenExchange>, batch: &mut Batch) {
+        let opening = known.filter(|_| header.kind == Kind::Close).map(|known| (known.at, known.opening));
+        let is_there = opening.is_none_or(|((number, _), _)| self.segment(number).is_some());
+        if !is_there || (header.kind == Kind::Close && opening.is_none()) {
+            // Beginnings go only after their end was booked: the disk has lost the word that it was.
+            return tracing::info!(spool.segment = place.0, "an exchange ended whose beginning is gone: it was booked");
+        }
+        batch.begin(header.length.saturating_add(opening.map_or(0, |(_, length)| length)));
+        for (at, length) in opening.into_iter().chain([(place, header.length)]) {
+            if let Some(segment) = self.segment(at.0) {
+                segment.copy_body(at.1, length, batch.bytes());
+            }
+        }
+        batch.end();
+    }
+
+    /// The segment of this number: nearly always the one that is being read, or the one before.
+    fn segment(&mut self, number: u64) -> Option<&mut Tracked> {
+        let near = [self.reading, self.reading.saturating_sub(1)];
+        let is_it = |index: &usize| self.segments.get(*index).is_some_and(|segment| segment.number == number);
+        let index = near.into_iter().find(is_it).or_else(|| self.segments.iter().position(|segment| segment.number == number))?;
+        self.segments.get_mut(index)
+    }
+
+    fn note_beginning(&mut self, header: Header, place: Place) {
+        let opening = header.opening;
+        // What an earlier process left open is ended by a record of this one; a copy that this one made may be behind the end.
+        let may_be_late =
+            header.kind == Kind::Reopen && self.segment(place.0).is_some_and(|segment| matches!(segment.source, Source::Live(_)));
+        let before = match self.open.entry(header.exchange.unwrap_or(place)) {
             Entry::Occupied(mut known) => {
-                let exchange = known.get_mut();
-                exchange.copied = false;
-                Some(std::mem::replace(&mut exchange.at, place))
+                let before = std::mem::replace(known.get_mut(), OpenExchange { at: place, opening, copied: false });
+                Some(before.at.0)
             }
             // A copy of what ended meanwhile is of no use any more.
-            Entry::Vacant(_) if kind == Kind::Reopen => return,
+            Entry::Vacant(_) if may_be_late => return,
             Entry::Vacant(free) => {
-                free.insert(OpenExchange { at: place, first: place, copied: false });
+                free.insert(OpenExchange { at: place, opening, copied: false });
                 None
             }
         };
-        for segment in &mut self.segments {
-            if Some(segment.number) == before.map(|(number, _)| number) {
-                segment.open = segment.open.saturating_sub(1);
-            }
-            if segment.number == place.0 {
-                segment.open = segment.open.saturating_add(1);
-            }
+        if let Some(segment) = before.and_then(|number| self.segment(number)) {
+            segment.open = segment.open.saturating_sub(1);
+        }
+        if let Some(segment) = self.segment(place.0) {
+            segment.open = segment.open.saturating_add(1);
         }
     }
 
@@ -254,18 +283,18 @@ impl Shipper {
     /// Copies the beginnings of exchanges that outlived their segment by two, so that it can go.
     fn copy_long_open(&mut self, spool: &Spool) {
         let old = self.reading.saturating_sub(1);
-        let mut record = Vec::new();
+        let (mut record, mut body) = (Vec::new(), Vec::new());
         for segment in self.segments.iter().take(old).filter(|segment| segment.open > 0) {
             let Source::Live(live) = &segment.source else { continue };
             let here = self.open.iter_mut().filter(|(_, exchange)| exchange.at.0 == segment.number && !exchange.copied);
-            for (id, exchange) in here {
-                let Live::Record { length, .. } = live.look(exchange.at.1) else { continue };
-                let body = live.body(exchange.at.1, length);
-                let Some((_, event)) = record::split_body(&body) else { continue };
-                record::encode_raw(&mut record, Kind::Reopen, id, event);
+            for (first, exchange) in here {
+                let Live::Record(header, _) = live.look(exchange.at.1) else { continue };
+                body.clear();
+                live.copy_body(exchange.at.1, header.length, &mut body);
+                record::encode_raw(&mut record, Kind::Reopen, Some(*first), (header.opening, &body));
                 match spool.append(&record) {
                     Ok(_) => exchange.copied = true,
-                    Err(error) => tracing::error!(event.id = %id, error = %error, "running exchange can't be journaled again"),
+                    Err(error) => tracing::error!(error = %error, "running exchange can't be journaled again"),
                 }
             }
         }
@@ -278,7 +307,7 @@ impl Shipper {
             return;
         }
         let barrier = spool.barrier.lock();
-        if here >= *barrier && !self.open.values().any(|exchange| exchange.first < *barrier) {
+        if here >= *barrier && !self.open.keys().any(|first| *first < *barrier) {
             spool.recovered.store(true, Ordering::Release);
         }
     }
@@ -293,12 +322,8 @@ async fn wait(spool: &Spool, stop: &CancellationToken) {
     }
 }
 
-/// The beginning of one exchange in segment `number` is not needed any more; the segment at `except` was told already.
-fn forget_beginning(segments: &mut VecDeque<Tracked>, number: u64, except: usize) {
-    let others = segments.iter_mut().enumerate().filter(|(index, _)| *index != except);
-    for (_, segment) in others {
-        segment.forget_if(number);
-    }
+fn is_full(batch: &Batch, spool: &Spool) -> bool {
+    batch.len() >= spool.config.batch_events || batch.size() >= BATCH_BYTES
 }
 
 impl Tracked {
@@ -312,12 +337,6 @@ impl Tracked {
             read: start,
             booked: start,
             open: 0,
-        }
-    }
-
-    fn forget_if(&mut self, number: u64) {
-        if self.number == number {
-            self.open = self.open.saturating_sub(1);
         }
     }
 
@@ -341,33 +360,36 @@ impl Tracked {
     /// Moves past the next record.
     fn step(&mut self) -> Step {
         let at = self.read;
-        match &self.source {
-            Source::Old(bytes) => {
-                let Some(bytes) = bytes else { return Step::Pending };
-                let Some((kind, id, event, next)) = record::records(bytes, at).next() else { return Step::End };
-                self.read = next;
-                Step::Record { kind, id: id.to_owned(), event: bytes.slice_ref(event), at }
-            }
-            // What was published by this process is whole: no checksum is needed, and of a beginning only its id.
-            Source::Live(segment) => match segment.look(at) {
-                Live::Pending => Step::Pending,
-                Live::End => Step::End,
-                Live::Record { kind, length, next } => {
-                    self.read = next;
-                    let wanted = if kind == Kind::Close { length } else { length.min(record::ID_REACH) };
-                    let body = Bytes::from(segment.body(at, wanted));
-                    match record::split_body(&body) {
-                        Some((id, event)) => Step::Record { kind, id: id.to_owned(), event: body.slice_ref(event), at },
-                        None => Step::Pending,
-                    }
-                }
+        let (header, at, next) = match &self.source {
+            Source::Old(None) => return Step::Pending,
+            Source::Old(Some(bytes)) => match record::records(bytes, at).next() {
+                Some(seen) => (seen.header, seen.at, seen.next),
+                None => return Step::End,
             },
+            Source::Live(segment) => match segment.look(at) {
+                Live::Pending => return Step::Pending,
+                Live::End => return Step::End,
+                Live::Record(header, next) => (header, at, next),
+            },
+        };
+        self.read = next;
+        Step::Record(header, (self.number, at))
+    }
+
+    /// Appends the first `length` bytes of the body of the record at `at` to `out`.
+    fn copy_body(&self, at: usize, length: usize, out: &mut Vec<u8>) {
+        match &self.source {
+            Source::Live(segment) => segment.copy_body(at, length, out),
+            Source::Old(bytes) => {
+                let body = bytes.as_deref().and_then(|bytes| bytes.get(at.saturating_add(record::RECORD_HEAD)..)?.get(..length));
+                out.extend_from_slice(body.unwrap_or_default());
+            }
         }
     }
 
     /// Notes in the file how far everything was booked.
     fn remember(&mut self) {
-        if self.booked == self.read {
+        if self.booked >= self.read {
             return;
         }
         self.booked = self.read;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use policy::event::EventKind;
+use policy::event::{EventKind, UsageEvent};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -52,8 +52,15 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("did not come to pass within 5 s: {what}");
 }
 
-fn opened(id: &str) -> UsageEvent {
-    UsageEvent { kind: EventKind::UnknownOutcome, ..event(id) }
+fn open(spool: &Spool, id: &str) -> Result<Place, SpoolFull> {
+    let (opening, outcome) = UsageEvent { kind: EventKind::UnknownOutcome, ..event(id) }.split();
+    spool.open(None, &opening, &outcome)
+}
+
+/// An exchange ends that began there, if it ever did.
+fn close(spool: &Spool, began: Option<Place>, id: &str) {
+    let (opening, outcome) = event(id).split();
+    spool.close(began, &opening, &outcome, &NO_TRACE);
 }
 
 fn shipped(plane: &FakePlane) -> BTreeMap<String, EventKind> {
@@ -68,8 +75,8 @@ fn segments(dir: &Path) -> usize {
 async fn an_exchange_that_was_opened_and_closed_is_shipped_once_with_the_truth() {
     let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
     let running = Running::start(dir.path(), &plane);
-    running.spool.open(&opened("evt_1")).unwrap();
-    running.spool.close(&event("evt_1"));
+    let began = open(&running.spool, "evt_1").unwrap();
+    close(&running.spool, Some(began), "evt_1");
     until("shipped", || plane.events().len() == 1).await;
     assert_eq!(shipped(&plane), BTreeMap::from([("evt_1".to_owned(), EventKind::Settled)]));
     running.stop().await;
@@ -81,9 +88,9 @@ async fn after_a_kill_an_open_exchange_is_shipped_as_an_unknown_outcome_and_a_cl
     let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
     plane.away.store(true, SeqCst);
     let running = Running::start(dir.path(), &plane);
-    running.spool.open(&opened("evt_open")).unwrap();
-    running.spool.open(&opened("evt_closed")).unwrap();
-    running.spool.close(&event("evt_closed"));
+    open(&running.spool, "evt_open").unwrap();
+    let began = open(&running.spool, "evt_closed").unwrap();
+    close(&running.spool, Some(began), "evt_closed");
     assert!(running.spool.recovered());
     running.kill().await;
 
@@ -100,6 +107,34 @@ async fn after_a_kill_an_open_exchange_is_shipped_as_an_unknown_outcome_and_a_cl
     assert_eq!(plane.events().len(), 2);
 }
 
+/// The end is written without what its beginning says; after a kill both are found again, wherever they are.
+#[tokio::test]
+async fn after_a_kill_an_end_finds_its_beginning_in_another_segment() {
+    let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
+    plane.away.store(true, SeqCst);
+    let running = Running::start(dir.path(), &plane);
+    let (first, again) = (open(&running.spool, "evt_first").unwrap(), open(&running.spool, "evt_again").unwrap());
+    let (opening, outcome) = UsageEvent { status: 7, ..event("evt_again") }.split();
+    assert_eq!(running.spool.open(Some(again), &opening, &outcome), Ok(again), "another attempt of the same exchange");
+    for number in 0..400 {
+        let id = format!("evt_{number}");
+        let began = open(&running.spool, &id).unwrap();
+        close(&running.spool, Some(began), &id);
+    }
+    assert!(running.spool.place().0 > first.0, "it did not fill its segment");
+    close(&running.spool, Some(first), "evt_first");
+    running.kill().await;
+
+    plane.away.store(false, SeqCst);
+    let next = Running::start(dir.path(), &plane);
+    until("recovered", || next.spool.recovered()).await;
+    next.stop().await;
+    let events = plane.events();
+    let status_of = |id: &str| events.iter().find(|event| &*event.id == id).map(|event| event.status);
+    assert_eq!((events.len(), status_of("evt_first"), status_of("evt_again")), (402, Some(200), Some(7)));
+    assert!(segments(dir.path()) <= 2, "what is booked is gone, but for the last segment and a spare");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_threads_over_many_segments_lose_and_repeat_nothing_and_segments_go() {
     let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
@@ -110,8 +145,8 @@ async fn many_threads_over_many_segments_lose_and_repeat_nothing_and_segments_go
             scope.spawn(move || {
                 for number in 0..250 {
                     let id = format!("evt_{thread}_{number}");
-                    spool.open(&opened(&id)).unwrap();
-                    spool.close(&event(&id));
+                    let began = open(spool, &id).unwrap();
+                    close(spool, Some(began), &id);
                 }
             });
         }
@@ -127,11 +162,11 @@ async fn many_threads_over_many_segments_lose_and_repeat_nothing_and_segments_go
 async fn an_exchange_that_outlives_its_segment_does_not_keep_it_and_is_not_forgotten() {
     let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
     let running = Running::start(dir.path(), &plane);
-    running.spool.open(&opened("evt_long")).unwrap();
-    for number in 0..600 {
+    open(&running.spool, "evt_long").unwrap();
+    for number in 0..1_500 {
         let id = format!("evt_{number}");
-        running.spool.open(&opened(&id)).unwrap();
-        running.spool.close(&event(&id));
+        let began = open(&running.spool, &id).unwrap();
+        close(&running.spool, Some(began), &id);
         if number % 100 == 99 {
             until("shipped", || plane.events().len() == number + 1).await;
         }
@@ -149,13 +184,13 @@ async fn a_full_spool_refuses_new_exchanges_and_still_takes_the_end_of_old_ones(
     let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
     plane.away.store(true, SeqCst);
     let running = Running::start(dir.path(), &plane);
-    running.spool.open(&opened("evt_first")).unwrap();
+    let first = open(&running.spool, "evt_first").unwrap();
     let mut written = 0;
-    while running.spool.open(&opened("evt_x")).is_ok() {
+    while open(&running.spool, "evt_x").is_ok() {
         written += 1;
         assert!(written < 100_000, "never full");
     }
-    running.spool.close(&event("evt_first"));
+    close(&running.spool, Some(first), "evt_first");
     assert_eq!(running.spool.figures().lost.load(SeqCst), 0);
     plane.away.store(false, SeqCst);
     until("shipped", || shipped(&plane).contains_key("evt_first")).await;
@@ -168,7 +203,7 @@ async fn a_refused_event_is_kept_and_holds_up_nobody() {
     plane.refuse("evt_bad");
     let running = Running::start(dir.path(), &plane);
     for id in ["evt_1", "evt_bad", "evt_2"] {
-        running.spool.close(&event(id));
+        close(&running.spool, None, id);
     }
     until("shipped", || plane.events().len() == 2).await;
     until("kept", || dir.path().join("refused/evt_bad.json").exists()).await;
@@ -190,7 +225,7 @@ async fn a_segment_cut_at_any_byte_ships_a_prefix_and_never_garbage() {
     let spool = Spool::start(dir.path(), small()).unwrap();
     let ids: Vec<String> = (0..3).map(|number| format!("evt_{number}")).collect();
     for id in &ids {
-        spool.close(&event(id));
+        close(&spool, None, id);
     }
     let end = spool.place().1;
     drop(spool);
@@ -210,12 +245,12 @@ async fn a_segment_cut_at_any_byte_ships_a_prefix_and_never_garbage() {
 async fn what_was_open_before_a_new_start_counts_as_recovered_only_once_it_ended() {
     let (dir, plane) = (tempfile::tempdir().unwrap(), FakePlane::new());
     let running = Running::start(dir.path(), &plane);
-    running.spool.open(&opened("evt_1")).unwrap();
+    let began = open(&running.spool, "evt_1").unwrap();
     running.spool.begin_new_start();
-    running.spool.close(&event("evt_other"));
+    close(&running.spool, None, "evt_other");
     until("other shipped", || plane.events().len() == 1).await;
     assert!(!running.spool.recovered());
-    running.spool.close(&event("evt_1"));
+    close(&running.spool, Some(began), "evt_1");
     until("recovered", || running.spool.recovered()).await;
     running.stop().await;
 }

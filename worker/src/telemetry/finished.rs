@@ -240,6 +240,7 @@ mod tests {
             latency_us,
             cost: NanoUsd::ZERO,
             priced: None,
+            unpriced: None,
         };
         let event = UsageEvent {
             id: word("evt_1"),

@@ -5,6 +5,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use policy::price::TokenBuckets;
 use prometheus::core::Collector;
 use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -20,7 +21,8 @@ pub struct Metrics {
     first_byte: Histogram,
     in_flight: IntGauge,
     attempts: IntCounterVec,
-    tokens: IntCounterVec,
+    /// In the order of [`buckets`].
+    tokens: [IntCounter; 12],
     cost_nano_usd: IntCounter,
     estimated: IntCounter,
     mismatches: IntCounter,
@@ -29,7 +31,8 @@ pub struct Metrics {
     hedges: IntCounterVec,
     guardrails: IntCounterVec,
     findings: IntCounterVec,
-    connections: IntCounterVec,
+    connected: IntCounter,
+    reused: IntCounter,
     breakers: IntGaugeVec,
     openings: IntGaugeVec,
     checks: IntCounterVec,
@@ -50,6 +53,10 @@ impl Metrics {
         let registry = Registry::new();
         let requests = counters(&registry, "modelux_requests_total", "Requests answered, by surface and status.", &["surface", "status"])?;
         let requests_ok = requests.with_label_values(&["openai_chat", "200"]);
+        let tokens = counters(&registry, "modelux_tokens_total", "Tokens consumed, by disjoint bucket.", &["bucket"])?;
+        let tokens = buckets(&TokenBuckets::default()).map(|(bucket, _)| tokens.with_label_values(&[bucket]));
+        let connections = counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?;
+        let [connected, reused] = ["new", "reused"].map(|kind| connections.with_label_values(&[kind]));
         Ok(Self {
             requests_ok,
             requests,
@@ -57,7 +64,7 @@ impl Metrics {
             first_byte: histogram(&registry, "modelux_first_byte_seconds", "From the request's head to the first byte of its answer.")?,
             in_flight: add(&registry, IntGauge::new("modelux_requests_in_flight", "Requests being answered.")?)?,
             attempts: counters(&registry, "modelux_upstream_attempts_total", "Calls to providers, by outcome.", &["provider", "outcome"])?,
-            tokens: counters(&registry, "modelux_tokens_total", "Tokens consumed, by disjoint bucket.", &["bucket"])?,
+            tokens,
             cost_nano_usd: add(&registry, IntCounter::new("modelux_cost_nano_usd_total", "Settled cost in billionths of a dollar.")?)?,
             estimated: add(&registry, IntCounter::new("modelux_usage_estimated_total", "Exchanges settled by estimate.")?)?,
             mismatches: add(&registry, IntCounter::new("modelux_usage_mismatches_total", "Usage reports that contradict themselves.")?)?,
@@ -76,7 +83,8 @@ impl Metrics {
                 &["guardrail", "outcome"],
             )?,
             findings: counters(&registry, "modelux_findings_total", "What guardrails found in requests, by kind.", &["kind"])?,
-            connections: counters(&registry, "modelux_upstream_connections_total", "Connections to providers, new or reused.", &["kind"])?,
+            connected,
+            reused,
             breakers: gauges(
                 &registry,
                 "modelux_breaker_state",
@@ -146,27 +154,13 @@ impl Metrics {
     }
 
     pub(crate) fn connected(&self, reused: bool) {
-        self.connections.with_label_values(&[if reused { "reused" } else { "new" }]).inc();
+        if reused { &self.reused } else { &self.connected }.inc();
     }
 
-    pub(crate) fn consumed(&self, tokens: &policy::price::TokenBuckets, cost: policy::money::NanoUsd, estimated: bool) {
-        let buckets = [
-            ("input", tokens.input),
-            ("cached_input", tokens.cached_input),
-            ("cache_write", tokens.cache_write),
-            ("output", tokens.output),
-            ("reasoning", tokens.reasoning),
-            ("cache_write_1h", tokens.cache_write_1h),
-            ("input_audio", tokens.input_audio),
-            ("cached_audio", tokens.cached_audio),
-            ("output_audio", tokens.output_audio),
-            ("input_image", tokens.input_image),
-            ("cached_image", tokens.cached_image),
-            ("output_image", tokens.output_image),
-        ];
-        for (name, count) in buckets {
+    pub(crate) fn consumed(&self, tokens: &TokenBuckets, cost: policy::money::NanoUsd, estimated: bool) {
+        for ((_, count), counter) in buckets(tokens).into_iter().zip(&self.tokens) {
             if count > 0 {
-                self.tokens.with_label_values(&[name]).inc_by(count);
+                counter.inc_by(count);
             }
         }
         self.cost_nano_usd.inc_by(u64::try_from(cost.nanos()).unwrap_or(0));
@@ -244,6 +238,24 @@ impl Metrics {
         }
         text
     }
+}
+
+/// The name of each bucket and what is in it.
+const fn buckets(tokens: &TokenBuckets) -> [(&'static str, u64); 12] {
+    [
+        ("input", tokens.input),
+        ("cached_input", tokens.cached_input),
+        ("cache_write", tokens.cache_write),
+        ("output", tokens.output),
+        ("reasoning", tokens.reasoning),
+        ("cache_write_1h", tokens.cache_write_1h),
+        ("input_audio", tokens.input_audio),
+        ("cached_audio", tokens.cached_audio),
+        ("output_audio", tokens.output_audio),
+        ("input_image", tokens.input_image),
+        ("cached_image", tokens.cached_image),
+        ("output_image", tokens.output_image),
+    ]
 }
 
 fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {

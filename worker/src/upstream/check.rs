@@ -14,7 +14,6 @@ use secrecy::SecretString;
 
 use super::access::Access;
 use super::reach::Line;
-use super::vendor::write_bearer;
 use super::{Connections, Reach, Reply};
 use crate::policy_feed::OrgPolicy;
 
@@ -69,7 +68,7 @@ async fn ask(connections: &Connections, line: &Line, path: &str, deny_private: b
 
 /// The whole request; `None` where its credential can't be sent.
 fn to_wire(line: &Line, path: &str, token: Option<&SecretString>) -> Option<Bytes> {
-    let Line { vendor, site, access } = line;
+    let Line { vendor, site, .. } = line;
     let mut wire = BytesMut::with_capacity(512);
     wire.put_slice(b"GET ");
     let begin = wire.len();
@@ -79,15 +78,10 @@ fn to_wire(line: &Line, path: &str, token: Option<&SecretString>) -> Option<Byte
     wire.put_slice(b" HTTP/1.1\r\nHost: ");
     wire.put_slice(site.authority.as_bytes());
     wire.put_slice(b"\r\nAccept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: modelux-health-check");
-    let shown = match access {
-        Access::Open => true,
-        Access::Key(key) => vendor.write_key(key, &mut wire),
-        Access::Signed(signer) => {
-            let url = site.url_of(wire.get(target)?)?;
-            signer.write_get(&url, &mut wire)
-        }
-        Access::Token(_) => token.is_some_and(|token| write_bearer(token, &mut wire)),
-    };
+    let shown = line.write_credential((None, token), &mut wire, |signer, wire| {
+        let url = wire.get(target).and_then(|target| site.url_of(target));
+        url.is_some_and(|url| signer.write_get(&url, wire))
+    });
     vendor.write_version(b"", &mut wire);
     wire.put_slice(b"\r\n\r\n");
     shown.then(|| wire.freeze())
@@ -95,14 +89,9 @@ fn to_wire(line: &Line, path: &str, token: Option<&SecretString>) -> Option<Byte
 
 /// Reads an answer to its end, so that its connection can be used again; one that is long is not worth it.
 async fn pass_over(mut reply: Reply) {
-    let mut length = 0_usize;
-    while let Ok(Some(piece)) = reply.body.next().await {
-        length = length.saturating_add(piece.len());
-        if length > ANSWER_LIMIT {
-            return;
-        }
+    if let Ok(Some(_)) = reply.body.collect(ANSWER_LIMIT).await {
+        reply.body.finish().await;
     }
-    reply.body.finish().await;
 }
 
 #[cfg(test)]

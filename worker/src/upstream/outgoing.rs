@@ -15,10 +15,9 @@ use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::SecretString;
 
 use super::SendError;
-use super::access::Access;
 use super::bedrock;
 use super::reach::Line;
-use super::vendor::{Call, Vendor, write_bearer};
+use super::vendor::{Call, Vendor};
 use super::vertex;
 use crate::enforce::Admission;
 use crate::ingress::headers::Forwarded;
@@ -54,6 +53,16 @@ pub(crate) struct Way<'a, 'p> {
     pub trace: Option<TraceContext>,
     /// Becomes true before anything of it is sent, and while a connection is made.
     pub sent: &'a AtomicBool,
+}
+
+impl Way<'_, '_> {
+    /// Writes the line of a head that says where in the caller's trace this is, where it has one.
+    pub(super) fn write_trace(&self, wire: &mut BytesMut) {
+        if let Some(trace) = self.trace {
+            wire.put_slice(b"\r\ntraceparent: ");
+            wire.put_slice(trace.header().as_bytes());
+        }
+    }
 }
 
 /// How the answer has to be said again for the caller.
@@ -185,23 +194,15 @@ impl<'r> Outgoing<'r> {
         wire.put_slice(b"\r\nContent-Type: application/json\r\nAccept: ");
         wire.put_slice(if self.head.stream { vendor.event_stream() } else { "application/json" }.as_bytes());
         wire.put_slice(b"\r\nAccept-Encoding: identity");
-        let shown = match (self.caller_key, &line.access) {
-            (Some(key), _) | (None, Access::Key(key)) => vendor.write_key(key, &mut wire),
-            (None, Access::Signed(signer)) => {
-                let url = site.url_of(wire.get(path)?)?;
-                signer.write(&url, &prepared.body.whole(), &mut wire)
-            }
-            (None, Access::Token(_)) => token.is_some_and(|token| write_bearer(token, &mut wire)),
-            (None, Access::Open) => true,
-        };
+        let shown = line.write_credential((self.caller_key, token), &mut wire, |signer, wire| {
+            let url = wire.get(path).and_then(|path| site.url_of(path));
+            url.is_some_and(|url| signer.write(&url, &prepared.body.whole(), wire))
+        });
         if !shown {
             return None;
         }
         vendor.write_version(&forwarded, &mut wire);
-        if let Some(trace) = way.trace {
-            wire.put_slice(b"\r\ntraceparent: ");
-            wire.put_slice(trace.header().as_bytes());
-        }
+        way.write_trace(&mut wire);
         wire.put_slice(b"\r\nContent-Length: ");
         wire.put_slice(length.to_string().as_bytes());
         wire.put_slice(b"\r\n");

@@ -10,9 +10,8 @@ use http::HeaderValue;
 use llm::operation::{Asked, Family, Found, Verb};
 use secrecy::SecretString;
 
-use super::access::Access;
 use super::reach::{Line, Reach};
-use super::vendor::{Vendor, write_bearer, write_segment};
+use super::vendor::{Vendor, write_segment};
 use super::{Connections, Reply, SendError, Way, token_for};
 use crate::ingress::endpoint::dialect_of_family;
 use crate::ingress::headers::Forwarded;
@@ -93,7 +92,7 @@ impl Passed<'_> {
 
     /// Head and body; `None` when the key can't be put into a header.
     fn to_wire(&self, path: &[u8], line: &Line, way: &Way<'_, '_>, token: Option<&SecretString>) -> Option<Bytes> {
-        let Line { vendor, site, access } = line;
+        let Line { vendor, site, .. } = line;
         let operation = self.found.operation;
         let forwarded = self.forwarded.lines_for(dialect_of_family(operation.family));
         let model = Some(&*way.admission.target().model).filter(|model| !model.is_empty());
@@ -113,20 +112,13 @@ impl Passed<'_> {
         wire.put_slice(b"\r\nAccept: ");
         wire.put_slice(self.accept.map_or(&b"*/*"[..], HeaderValue::as_bytes));
         wire.put_slice(b"\r\nAccept-Encoding: identity");
-        let shown = match (self.caller_key, access) {
-            (Some(key), _) | (None, Access::Key(key)) => vendor.write_key(key, &mut wire),
-            (None, Access::Token(_)) => token.is_some_and(|token| write_bearer(token, &mut wire)),
-            (None, Access::Signed(_)) => false,
-            (None, Access::Open) => true,
-        };
+        // No vendor that wants signatures has anything here.
+        let shown = line.write_credential((self.caller_key, token), &mut wire, |_, _| false);
         if !shown {
             return None;
         }
         vendor.write_version(&forwarded, &mut wire);
-        if let Some(trace) = way.trace {
-            wire.put_slice(b"\r\ntraceparent: ");
-            wire.put_slice(trace.header().as_bytes());
-        }
+        way.write_trace(&mut wire);
         if length > 0 || matches!(operation.verb, Verb::Post | Verb::Patch) {
             wire.put_slice(b"\r\nContent-Length: ");
             wire.put_slice(length.to_string().as_bytes());

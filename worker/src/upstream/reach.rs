@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use policy::bundle::v1;
 use policy::catalogue::find_vendor;
 use secrecy::SecretString;
 
 use super::access::Access;
+use super::bedrock::Signer;
 use super::site::Site;
 use super::token::Slot;
-use super::vendor::Vendor;
+use super::vendor::{Vendor, write_bearer};
 
 /// How a provider is reached.
 #[expect(clippy::large_enum_variant, reason = "one for each provider, made when a bundle is loaded and never moved")]
@@ -67,5 +69,21 @@ impl Line {
         let place = find_vendor(&provider.vendor).map_or(Ok(base_url), |vendor| vendor.place(base_url))?;
         let site = Site::parse(place).ok_or("its `base_url` can't be read")?;
         Ok(Self { vendor, site, access: Access::of(&provider.vendor, base_url, key)? })
+    }
+
+    /// Writes the credential into a head in the making: the caller's own key, or what the provider is called with. False where it can't be
+    /// sent. A signature covers more than the head so far, so `sign` writes it.
+    pub(super) fn write_credential(
+        &self,
+        (callers, token): (Option<&SecretString>, Option<&SecretString>),
+        wire: &mut BytesMut,
+        sign: impl FnOnce(&Signer, &mut BytesMut) -> bool,
+    ) -> bool {
+        match (callers, &self.access) {
+            (Some(key), _) | (None, Access::Key(key)) => self.vendor.write_key(key, wire),
+            (None, Access::Signed(signer)) => sign(signer, wire),
+            (None, Access::Token(_)) => token.is_some_and(|token| write_bearer(token, wire)),
+            (None, Access::Open) => true,
+        }
     }
 }

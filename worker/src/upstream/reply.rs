@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use llm::convert::Dropped;
@@ -204,6 +204,18 @@ impl ReplyBody {
             Self::Framed(framed) => framed.next().await,
             Self::Simulated(simulation) => simulation.next().await,
         }
+    }
+
+    /// All of it; `None` where it is longer than `limit`. The caller sees to the time.
+    pub(crate) async fn collect(&mut self, limit: usize) -> Result<Option<Bytes>, ReplyCut> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if body.len().saturating_add(piece.len()) > limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Some(body.freeze()))
     }
 
     /// The same, whose bytes are in AWS's framing.

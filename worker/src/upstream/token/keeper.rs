@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +14,6 @@ use super::{FETCH_TIME, Grant, Granted, Slot};
 use crate::clock;
 use crate::exchange::Context;
 use crate::policy_feed::OrgPolicy;
-use crate::upstream::{Reply, ReplyCut};
 
 /// Bytes of an endpoint's answer at most.
 const ANSWER_LIMIT: usize = 64 << 10;
@@ -82,17 +81,9 @@ async fn exchange(context: &Context, grant: &Grant, deny_private: bool) -> Resul
     let addresses = context.connections.resolve(grant.site(), deny_private).await.map_err(|error| error.to_string())?;
     let unsent = |error| format!("the token endpoint can't be asked: {error}");
     let mut reply = context.connections.exchange(&addresses, &request).await.map_err(unsent)?;
-    let body = answer(&mut reply).await.map_err(|_| "the token endpoint's answer broke off".to_owned())?;
-    Grant::read(reply.status, &body)
-}
-
-async fn answer(reply: &mut Reply) -> Result<BytesMut, ReplyCut> {
-    let mut body = BytesMut::new();
-    while let Some(piece) = reply.body.next().await? {
-        if body.len().saturating_add(piece.len()) > ANSWER_LIMIT {
-            return Err(ReplyCut);
-        }
-        body.extend_from_slice(&piece);
+    match reply.body.collect(ANSWER_LIMIT).await {
+        Ok(Some(body)) => Grant::read(reply.status, &body),
+        Ok(None) => Err("the token endpoint's answer is too large".to_owned()),
+        Err(_) => Err("the token endpoint's answer broke off".to_owned()),
     }
-    Ok(body)
 }
