@@ -24,7 +24,7 @@ pub use error::ReadRequestError;
 pub(crate) use extensions::PREFIX;
 pub use extensions::{Extensions, Metadata};
 pub(crate) use field::Field;
-pub use head::{Addressed, Head};
+pub use head::{Addressed, Head, counted_bound};
 pub use layout::Layout;
 pub(crate) use removal::Removals;
 pub use rewrite::{OutputField, OutputLimit, Rewrite};

@@ -48,6 +48,9 @@ pub const ANTHROPIC_PREAMBLE: u64 = 1_024;
 /// Tokens of the description of a provider's own tool; 735 (computer use) is the most that is documented.
 pub const HOSTED_TOOL_BOUND: u64 = 2_000;
 
+/// Bytes of the longest token that OpenAI's vocabularies have: a run of blanks.
+pub const LONGEST_TOKEN: u64 = 128;
+
 /// Lengths of what makes the prompt, as they stand in the request body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PromptSizes {
@@ -98,6 +101,15 @@ pub fn estimate(sizes: &PromptSizes) -> TokenEstimate {
     TokenEstimate { likely: likely.min(bound), bound }
 }
 
+/// The least that [`estimate`]'s bound can come down to where texts are counted rather than measured; worth knowing before the counting.
+#[must_use]
+pub fn least_counted(sizes: &PromptSizes) -> u64 {
+    let shortest = |bytes: u64| bytes.div_ceil(LONGEST_TOKEN);
+    let text = sizes.message_bytes.saturating_sub(sizes.image_bytes);
+    let (message_bytes, other_bytes) = (shortest(text), shortest(sizes.other_bytes));
+    estimate(&PromptSizes { message_bytes, image_bytes: 0, other_bytes, ..*sizes }).bound
+}
+
 /// Tokens of output that was seen as bytes only: one for four bytes, and at least one for each piece it came in.
 #[must_use]
 pub fn output_from_bytes(bytes: u64, pieces: u64) -> u64 {
@@ -118,6 +130,15 @@ mod tests {
     fn an_inline_picture_counts_as_a_picture_and_not_by_its_bytes() {
         let sizes = PromptSizes { message_bytes: 1_000_100, messages: 1, images: 1, image_bytes: 1_000_000, ..PromptSizes::default() };
         assert_eq!(estimate(&sizes).bound, 100 + IMAGE_BOUND + FIXED);
+    }
+
+    #[test]
+    fn counting_leaves_pictures_tools_and_the_least_of_messages_as_they_are() {
+        let sizes =
+            PromptSizes { message_bytes: 1_280, messages: 1, tool_bytes: 50, images: 1, image_bytes: 640, ..PromptSizes::default() };
+        assert_eq!(least_counted(&sizes), MESSAGE_FLOOR + 100 + IMAGE_BOUND + FIXED);
+        let long = PromptSizes { message_bytes: 1_280_000, other_bytes: 129, ..PromptSizes::default() };
+        assert_eq!(least_counted(&long), 10_000 + 2 + FIXED);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod bad_input;
 mod bedrock;
 mod cache;
 mod cascades;
+mod counted_input;
 mod decisions;
 mod drain;
 mod encodings;

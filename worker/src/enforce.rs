@@ -6,8 +6,10 @@
 //! The amount is the worst case: all input (the whole context where the provider adds to the prompt) at the dearest input rate, all output
 //! that may come at the dearest output rate, in the dearest context length that so much input can reach. Where neither the caller nor the
 //! model bounds the output, a bound is sent along, because money that has no bound can't be held. Models without a price
-//! hold nothing (whether they are served at all is the bundle's `unpriced_models`).
+//! hold nothing (whether they are served at all is the bundle's `unpriced_models`). What does not fit so is counted in [`exact`] before it is
+//! refused.
 
+mod exact;
 pub(crate) mod rate;
 
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use smallvec::SmallVec;
 use crate::budget::{AccountView, Budgets, Reservation};
 use crate::policy_feed::OrgPolicy;
 
+pub(crate) use exact::Prompt;
+
 /// Output limits are not clamped below this: such an answer would be of no use.
 const LEAST_CLAMPED: u64 = 16;
 
@@ -33,6 +37,7 @@ pub(crate) struct Admission<'p> {
     reservation: Reservation,
     output_limit: Option<u32>,
     clamped: bool,
+    counted: Option<u64>,
 }
 
 impl<'p> Admission<'p> {
@@ -49,6 +54,11 @@ impl<'p> Admission<'p> {
     /// The limit that was lowered to what is affordable, for the header that says so.
     pub(crate) fn clamped_to(&self) -> Option<u32> {
         self.output_limit.filter(|_| self.clamped)
+    }
+
+    /// Input tokens at most, as they are held: by counting where that was needed, otherwise as [`ResolvedTarget::input_bound`] has it.
+    pub(crate) fn input_bound(&self, facts: &RequestFacts) -> Option<u64> {
+        self.counted.or_else(|| self.target.input_bound(facts))
     }
 
     /// What is held.
@@ -85,6 +95,8 @@ pub(crate) struct Gate<'r> {
     pub budgets: &'r Budgets,
     pub policy: &'r Arc<OrgPolicy>,
     pub facts: &'r RequestFacts,
+    /// What the input can be counted from; absent where no texts are sent.
+    pub prompt: Option<Prompt<'r>>,
     /// Whether the output may be lowered to what is affordable, where a budget says so.
     pub clamps: bool,
     pub now: DateTime<Utc>,
@@ -108,35 +120,51 @@ impl Gate<'_> {
         let claims = all_claims(permit_claims, target);
         let worst = worst_case(self.facts, target, !claims.is_empty());
         let (mut amount, mut output_limit, mut clamped) = (worst.amount, worst.output_limit, false);
+        let (mut input, mut counted) = (input_bound(self.facts, target), None);
         // Each round can fail at another budget; there are few, and a bound keeps a race from going on.
-        for _ in 0..4 {
+        for round in 0..5 {
             let refused = match self.budgets.reserve(self.policy, &claims, amount, self.now).await {
                 Ok(reservation) => {
                     trace.push(TraceStep::Reserved { target: Arc::clone(&target.label), usd: Usd(amount) });
-                    return Ok(Admission { target, reservation, output_limit, clamped });
+                    return Ok(Admission { target, reservation, output_limit, clamped, counted });
                 }
                 Err(refused) => refused,
             };
             let DenialReason::Budget(shortfall) = &refused else { return Err(refused) };
-            let Some(tokens) = self.affordable(shortfall, target, output_limit) else { return Err(refused) };
-            (amount, output_limit, clamped) = (cost_of(self.facts, target, u64::from(tokens)), Some(tokens), true);
+            if round == 0
+                && let Some(tokens) = Box::pin(self.count_input(shortfall, target)).await
+            {
+                trace.push(TraceStep::Counted { target: Arc::clone(&target.label), tokens, bound: input });
+                (input, counted) = (tokens, Some(tokens));
+                amount = cost_of(self.facts, target, input, target.output_limit(self.facts.max_output_tokens));
+                continue;
+            }
+            let Some(tokens) = self.affordable(shortfall, target, input, output_limit) else { return Err(refused) };
+            (amount, output_limit, clamped) = (cost_of(self.facts, target, input, u64::from(tokens)), Some(tokens), true);
         }
         Err(DenialReason::BudgetUnavailable)
     }
 
-    /// The output limit that fits into what is left, where the budget says that lowering is better than refusing.
-    fn affordable(&self, short: &BudgetShortfall, target: &ResolvedTarget, limit: Option<u32>) -> Option<u32> {
-        let bundle = self.policy.engine.bundle();
-        let clamps = bundle.budgets.iter().any(|budget| budget.name == short.name && budget.clamp_output) && self.clamps;
-        let prices = target.prices.as_ref().filter(|_| clamps)?;
-        let left = short.cap.saturating_sub(short.spend);
+    /// The output limit that fits into what is left beside `input`, where the budget says that lowering is better than refusing.
+    fn affordable(&self, short: &BudgetShortfall, target: &ResolvedTarget, input: u64, limit: Option<u32>) -> Option<u32> {
+        let prices = target.prices.as_ref().filter(|_| self.clamps_for(short))?;
         let choices = u64::from(self.facts.choices);
         // Each answer shares the input; the limit is per answer.
-        let tokens = prices.affordable_output(left, input_bound(self.facts, target)).checked_div(choices)?;
+        let tokens = prices.affordable_output(left_of(short), input).checked_div(choices)?;
         let before = limit.map_or(u64::MAX, u64::from).min(target.output_limit(self.facts.max_output_tokens));
         let tokens = if tokens >= before { before.saturating_sub(1) } else { tokens };
         u32::try_from(tokens).ok().filter(|_| tokens >= LEAST_CLAMPED)
     }
+
+    /// Whether the output is lowered to what is left of this budget.
+    fn clamps_for(&self, short: &BudgetShortfall) -> bool {
+        let budgets = &self.policy.engine.bundle().budgets;
+        self.clamps && budgets.iter().any(|budget| budget.name == short.name && budget.clamp_output)
+    }
+}
+
+fn left_of(short: &BudgetShortfall) -> NanoUsd {
+    short.cap.saturating_sub(short.spend)
 }
 
 fn all_claims<'c>(permit: &'c [Claim], target: &ResolvedTarget) -> std::borrow::Cow<'c, [Claim]> {
@@ -152,11 +180,11 @@ pub(crate) fn worst_case(facts: &RequestFacts, target: &ResolvedTarget, budgeted
     let unbounded = facts.max_output_tokens.is_none() && target.max_output_tokens.is_none();
     let output = target.output_limit(facts.max_output_tokens);
     let send_along = u32::try_from(output).ok().filter(|_| unbounded && budgeted && target.prices.is_some());
-    WorstCase { amount: cost_of(facts, target, output), output_limit: send_along }
+    WorstCase { amount: cost_of(facts, target, input_bound(facts, target), output), output_limit: send_along }
 }
 
-fn cost_of(facts: &RequestFacts, target: &ResolvedTarget, output: u64) -> NanoUsd {
-    target.worst_case(input_bound(facts, target), Some(output), facts.choices).unwrap_or(NanoUsd::ZERO)
+fn cost_of(facts: &RequestFacts, target: &ResolvedTarget, input: u64, output: u64) -> NanoUsd {
+    target.worst_case(input, Some(output), facts.choices).unwrap_or(NanoUsd::ZERO)
 }
 
 /// Where nothing bounds the input no budget blocks, or the engine would have refused: the request's own length then counts as well as any.

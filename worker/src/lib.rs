@@ -33,6 +33,7 @@ mod route;
 pub mod server;
 pub mod spool;
 pub mod telemetry;
+mod tokenizer;
 mod upstream;
 
 pub use server::{Bound, RunError, run};

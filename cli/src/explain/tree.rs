@@ -74,6 +74,7 @@ fn render_step(step: &Value) -> String {
             version if version.is_empty() => format!("target {} (no price known)", get("target")),
             version => format!("target {} (price {version})", get("target")),
         },
+        "counted" => format!("{} input tokens at most for {}, counted ({} by length)", get("tokens"), get("target"), get("bound")),
         "reserved" => format!("reserved {} USD for {}", get("usd"), get("target")),
         "cache" => match (get("outcome").as_str(), get("detail").as_str()) {
             ("hit", place) => format!("cache of {}: an answer that was kept ({place})", get("config")),

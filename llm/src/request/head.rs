@@ -1,7 +1,8 @@
 //! Reading a request: one pass over the body, which validates all of it and keeps the members that decide something.
 //!
 //! One reader for every dialect: `slot` says which of a dialect's members means what, `reader` does the pass, `prompt` measures what
-//! was said. What a dialect says elsewhere than in its body (Gemini's model and method stand in the path) is handed in as [`Addressed`].
+//! was said, and `counted` does so again where lengths are not near enough. What a dialect says elsewhere than in its body (Gemini's model
+//! and method stand in the path) is handed in as [`Addressed`].
 
 use std::borrow::Cow;
 
@@ -11,9 +12,12 @@ use crate::{
     tokens::{self, PromptSizes, TokenEstimate},
 };
 
+mod counted;
 mod prompt;
 mod reader;
 mod slot;
+
+pub use counted::counted_bound;
 
 /// What a request says about itself, borrowed from its body. What was said is checked and measured, not decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]

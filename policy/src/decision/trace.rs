@@ -1,7 +1,7 @@
 //! How a decision came about, step by step.
 //!
 //! Written for each request and read for few: cheap to build, numbered on disk and on the link as the event is, named only when somebody looks. A
-//! number is never given a second meaning; the next free one is 21.
+//! number is never given a second meaning; the next free one is 22.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -287,6 +287,19 @@ pub enum TraceStep {
         /// Price version; empty where unknown.
         #[cbor(n(1), with = "crate::cbor::text")]
         price_version: Arc<str>,
+    },
+    /// The input was counted, as the worst case by its length did not fit into what is left of a budget.
+    #[n(21)]
+    Counted {
+        /// `provider/model`
+        #[cbor(n(0), with = "crate::cbor::text")]
+        target: Arc<str>,
+        /// Input tokens at most, by counting.
+        #[n(1)]
+        tokens: u64,
+        /// Input tokens at most, by length.
+        #[n(2)]
+        bound: u64,
     },
     /// Money was reserved for an attempt.
     #[n(11)]

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use llm::dialect::Dialect;
 use llm::stream::meter::{StreamMeter, UsageEvents};
 use llm::tokens::TokenEstimate;
-use policy::decision::{Permit, ResolvedTarget, Trace, TraceStep};
+use policy::decision::{Permit, Trace, TraceStep};
 use policy::facts::RequestFacts;
 use policy::source::RetryOn;
 
@@ -186,7 +186,8 @@ impl<'p> Flight<'_, 'p> {
     /// Holds the money and writes down that it is held.
     async fn admit(&mut self, leaf: Leaf<'p>) -> Result<(), Failed> {
         let now = clock::now();
-        let gate = Gate { budgets: &self.context.budgets, policy: &self.caller.policy, facts: self.facts, clamps: true, now };
+        let (policy, prompt) = (&self.caller.policy, self.outgoing.prompt());
+        let gate = Gate { budgets: &self.context.budgets, policy, facts: self.facts, prompt, clamps: true, now };
         let admitted = gate.admit(self.permit.claims(), leaf.target, &mut self.trace).await;
         let admission = admitted.map_err(|reason| {
             let outcome = "refused".into();
@@ -256,8 +257,7 @@ impl<'p> Flight<'_, 'p> {
 
     /// The request's tokens as far as they are known before an answer says so; where the provider adds to them, as many as there may be.
     pub(crate) fn estimate(&self) -> TokenEstimate {
-        let target = self.current.as_ref().map(|current| current.admission.target());
-        estimate_at(self.outgoing.head, self.facts, target)
+        estimate_at(self.outgoing.head, self.facts, self.current.as_ref().map(|current| &current.admission))
     }
 
     /// Ends the current attempt: the admission is settled or released, event and trace say how it went.
@@ -286,11 +286,12 @@ impl<'p> Flight<'_, 'p> {
     }
 }
 
-/// A request's tokens as far as they are known before an answer says so; where `target` adds to them, as many as there may be.
-fn estimate_at(head: &llm::request::Head<'_>, facts: &RequestFacts, target: Option<&ResolvedTarget>) -> TokenEstimate {
+/// A request's tokens as far as they are known before an answer says so: no more than is held for them, which is as many as there may be where
+/// the provider adds to them.
+fn estimate_at(head: &llm::request::Head<'_>, facts: &RequestFacts, admission: Option<&Admission<'_>>) -> TokenEstimate {
     let estimate = head.estimate();
-    let bound = target.and_then(|target| target.input_bound(facts));
-    TokenEstimate { bound: bound.unwrap_or(estimate.bound), ..estimate }
+    let bound = admission.and_then(|admission| admission.input_bound(facts)).unwrap_or(estimate.bound);
+    TokenEstimate { likely: estimate.likely.min(bound), bound }
 }
 
 /// What is taken to be consumed where nobody knows how far a provider came: the input.

@@ -19,7 +19,7 @@ use super::bedrock;
 use super::reach::Line;
 use super::vendor::{Call, Vendor};
 use super::vertex;
-use crate::enforce::Admission;
+use crate::enforce::{Admission, Prompt};
 use crate::ingress::headers::Forwarded;
 use crate::telemetry::trace_context::TraceContext;
 
@@ -157,6 +157,11 @@ impl<'r> Outgoing<'r> {
         };
         let body = if spoken == Dialect::Gemini { token_count::wrapped_for_gemini(body, model) } else { body };
         Ok(Prepared { body: Body::Written(body), spoken, back, dropped, call: Call::Count })
+    }
+
+    /// What its input can be counted from; nothing where that is all that is asked for.
+    pub(crate) fn prompt(&self) -> Option<Prompt<'r>> {
+        (!self.counts).then_some(Prompt { body: self.body, head: self.head })
     }
 
     /// How the caller shall see an answer that is said again.

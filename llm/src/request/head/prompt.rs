@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How deep parts nest: a picture in the result of a tool in a message of a batch is at most half as deep.
-const LEVELS: u32 = 12;
+pub(super) const LEVELS: u32 = 12;
 /// Characters of a tool's name that are kept.
 const NAME_LIMIT: usize = 64;
 
@@ -35,12 +35,19 @@ pub(super) struct Found {
 
 /// What a part is, so far as it matters here.
 #[derive(Debug, Clone, Copy, Default)]
-struct Marks {
+pub(super) struct Marks {
     image: bool,
     file: bool,
     /// It may have text besides.
-    text: bool,
+    pub(super) text: bool,
     reference: bool,
+}
+
+impl Marks {
+    /// Whether its bytes do not count, as it is a picture and nothing else.
+    pub(super) fn is_measured_as_picture(self) -> bool {
+        self.image && !self.file && !self.text
+    }
 }
 
 /// Walks what was said, with the cursor before it.
@@ -108,14 +115,14 @@ fn measure_part(cursor: &mut Cursor<'_>, found: &mut Found, levels: u32) -> Resu
 }
 
 /// Members whose values are parts or arrays of parts. `output` and `functionResponse` are results of tools.
-fn holds_parts(name: &[u8]) -> bool {
+pub(super) fn holds_parts(name: &[u8]) -> bool {
     matches!(name, b"content" | b"parts" | b"output" | b"functionResponse" | b"function_response" | b"toolResult")
 }
 
 impl Found {
     /// Takes a part of `bytes`, before which the pictures had `image_bytes`; a part that is a picture as a whole contains those in it.
     fn take(&mut self, marks: Marks, image_bytes: u64, bytes: u64) {
-        if marks.image && !marks.file && !marks.text {
+        if marks.is_measured_as_picture() {
             self.image_bytes = image_bytes.saturating_add(bytes);
         }
         self.images = self.images.saturating_add(u64::from(marks.image));
@@ -125,7 +132,7 @@ impl Found {
 }
 
 /// By what a `type` says, or a member is called.
-fn mark(marks: &mut Marks, name: &[u8]) {
+pub(super) fn mark(marks: &mut Marks, name: &[u8]) {
     match name {
         b"image_url" | b"image" | b"input_image" | b"computer_screenshot" | b"image_generation_call" => marks.image = true,
         b"file" | b"input_file" | b"document" | b"video_url" | b"video" | b"container_upload" => marks.file = true,
@@ -134,7 +141,7 @@ fn mark(marks: &mut Marks, name: &[u8]) {
     }
 }
 
-fn mark_by_member(marks: &mut Marks, name: &[u8], value: &Value<'_>) -> Result<(), SyntaxError> {
+pub(super) fn mark_by_member(marks: &mut Marks, name: &[u8], value: &Value<'_>) -> Result<(), SyntaxError> {
     match name {
         b"text" => marks.text = true,
         b"inlineData" | b"inline_data" | b"fileData" | b"file_data" => mark_by_media_type(marks, value)?,

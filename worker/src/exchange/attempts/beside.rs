@@ -17,7 +17,7 @@ use super::council::Whole;
 use super::hearing::{self, Refused, Unheard};
 use super::{Current, Failed, First, Flight, bug, estimate_at, input_only, late};
 use crate::clock;
-use crate::enforce::Gate;
+use crate::enforce::{Admission, Gate};
 use crate::exchange::{Context, Failure};
 use crate::health::OrgHealth;
 use crate::metering::{AttemptEnd, Consumption, consumption};
@@ -121,7 +121,8 @@ impl<'a, 'c, 'p> Beside<'a, 'c, 'p> {
             (flight.caller, flight.permit)
         };
         let now = clock::now();
-        let gate = Gate { budgets: &self.context.budgets, policy: &caller.policy, facts: question.facts, clamps, now };
+        let (policy, prompt) = (&caller.policy, question.outgoing.prompt());
+        let gate = Gate { budgets: &self.context.budgets, policy, facts: question.facts, prompt, clamps, now };
         let mut steps = Trace::default();
         let admitted = gate.admit(permit.claims(), target, &mut steps).await;
         let mut flight = self.lock();
@@ -140,7 +141,7 @@ impl<'a, 'c, 'p> Beside<'a, 'c, 'p> {
         let began = clock::instant();
         let place = flight.booking.attempt(&admission, &caller.policy, question.facts, began);
         let head = question.outgoing.head;
-        let guess = input_only(self.context, head.dialect, estimate_at(head, question.facts, Some(target)));
+        let guess = input_only(self.context, head.dialect, estimate_at(head, question.facts, Some(&admission)));
         let name = Arc::clone(&flight.last);
         drop(flight);
         let current = Some(Current { admission, name, began });
@@ -192,8 +193,9 @@ impl<'s, 'a, 'c, 'p> Attempt<'s, 'a, 'c, 'p> {
         let Reply { status, spoken, back, dropped, passed, body: connection, .. } = reply;
         connection.finish().await;
         let head = question.outgoing.head;
-        let verdict = whole_verdict(head, estimate_at(head, question.facts, Some(target)), spoken, &body);
-        let clamped = self.current.as_ref().and_then(|current| current.admission.clamped_to());
+        let admission = self.current.as_ref().map(|current| &current.admission);
+        let verdict = whole_verdict(head, estimate_at(head, question.facts, admission), spoken, &body);
+        let clamped = admission.and_then(Admission::clamped_to);
         self.end("ok", status, Some(consumption(context, &verdict)));
         Ok(Whole { target, status, spoken, back, passed, dropped, clamped, body, text: None })
     }

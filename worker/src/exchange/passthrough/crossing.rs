@@ -82,7 +82,7 @@ impl<'c, 'p> Crossing<'c, 'p> {
     /// Holds the money and writes down that it is held.
     async fn admit(&mut self) -> Result<(), Failure> {
         let (context, policy) = (self.exchange.context, &self.exchange.caller.policy);
-        let gate = Gate { budgets: &context.budgets, policy, facts: self.facts, clamps: false, now: clock::now() };
+        let gate = Gate { budgets: &context.budgets, policy, facts: self.facts, prompt: None, clamps: false, now: clock::now() };
         let admitted = gate.admit(self.permit.claims(), self.target, &mut self.trace).await;
         let admission = admitted.map_err(|reason| {
             self.trace.push(TraceStep::Attempt { target: self.label(), outcome: "refused".into(), ms: 0 });
