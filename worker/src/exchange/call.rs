@@ -15,7 +15,7 @@ use policy::facts::RequestFacts;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempts::{Answered, Flight};
-use super::{Arrival, Context, Failure, dry_run};
+use super::{Arrival, Context, Failure, dimensions, dry_run};
 use crate::cache::{self, Recording, Wish};
 use crate::clock;
 use crate::enforce::rate::Rate;
@@ -105,7 +105,7 @@ pub(crate) async fn serve(
     }
     let decided = match guarded.denial {
         Some(message) => Err((Failure::Denied { reason: DenialReason::Policy, message }, trace)),
-        None => exchange.decide(&asked.facts, trace).await,
+        None => exchange.decide_on(&asked, trace).await,
     };
     let (permit, trace) = match decided {
         Ok(permitted) => permitted,
@@ -168,6 +168,15 @@ impl<'c> Exchange<'c> {
                 let reason = DenialReason::RateLimited { limit: rpm, retry_after_ms };
                 Err(Failure::Denied { reason, message: String::new() })
             }
+        }
+    }
+
+    /// Decides, and holds the request to what the configs say that it comes by.
+    async fn decide_on(&self, asked: &Asked<'_>, trace: Trace) -> Result<(Permit, Trace), (Failure, Trace)> {
+        let (permit, trace) = self.decide(&asked.facts, trace).await?;
+        match dimensions::conflict(&self.caller.policy, &asked.head, asked.body, permit.route()) {
+            Some(failure) => Err((failure, trace)),
+            None => Ok((permit, trace)),
         }
     }
 
