@@ -56,7 +56,7 @@ mod tests {
             "routing_configs": [
                 {"slug": "entry", "strategy": "custom_rules", "rules": [{"if": "tags.team == 'no'", "then": {"deny": "no: \"never\" # at all"}}, {"else": "pass"}]},
                 {"slug": "f", "strategy": "fallback", "attempts": [{"model": "own/m", "timeout_ms": 5}, {"model": "@l"}], "retry_on": ["429", "5xx"], "total_budget_ms": 9},
-                {"slug": "l", "strategy": "allowlist", "models": ["*", "own/m"], "otherwise": "own/m"}],
+                {"slug": "l", "strategy": "allowlist", "models": ["*", "own/m"], "otherwise": "own/m", "embedding_dimensions": 512}],
             "projects": [{"name": "123", "tags": {"yes": "no", "a": "null", "b": "1.0", "c": ""}, "settings": {"auto_resolve_bare_model": false, "strict_capabilities": true, "entry_policy": "@entry",
                     "guardrails": {"detection": {"action": "off", "mode": "shadow"}, "webhook": {"url": "https://guard.example.com", "fail": "open"}}},
                 "routing_configs": [{"slug": "own", "strategy": "single", "model": "@f"}],

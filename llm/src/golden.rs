@@ -78,7 +78,7 @@ fn request_outcome(dialect: Dialect, body: &[u8]) -> Value {
         Err(error) => return json!({"refused": error.to_string(), "field": error.field()}),
     };
     let limit = OutputLimit { tokens: 256, field: OutputField::MaxCompletionTokens };
-    let rewrite = Rewrite { model: Some("gpt-4o-mini"), force_usage: true, output_limit: Some(limit) };
+    let rewrite = Rewrite { model: Some("gpt-4o-mini"), force_usage: true, output_limit: Some(limit), dimensions: None };
     let upstream = head.layout.upstream_body(&Bytes::copy_from_slice(body), &rewrite);
     let estimate = head.estimate();
     let mut outcome = json!({

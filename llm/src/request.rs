@@ -10,6 +10,7 @@
 //! Leaves out: precedence between body, headers and keys; that is the worker's identity stage.
 
 mod canonical;
+mod dimensions;
 mod error;
 mod extensions;
 mod field;
@@ -20,6 +21,7 @@ mod rewrite;
 mod unstreamed;
 
 pub use canonical::Canonical;
+pub use dimensions::{dimensions_member, other_dimensions};
 pub use error::ReadRequestError;
 pub(crate) use extensions::PREFIX;
 pub use extensions::{Extensions, Metadata};

@@ -197,6 +197,17 @@ pub struct ResolvedTarget {
     pub variant: Option<Arc<str>>,
     /// How long its answer is waited for.
     pub patience: Patience,
+    /// How many numbers a vector has, where texts are embedded; absent where no config says so.
+    pub dimensions: Option<Dimensions>,
+}
+
+/// How many numbers a vector has, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimensions {
+    /// So many.
+    pub number: u32,
+    /// Index into the bundle's configs.
+    pub config: u32,
 }
 
 /// One budget that applies.

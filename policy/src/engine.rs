@@ -12,6 +12,7 @@
 mod budgets;
 mod caching;
 mod cascade;
+mod dimensions;
 mod draw;
 mod ensemble;
 mod entry;
@@ -68,6 +69,8 @@ pub struct Engine {
     uses_estimate: bool,
     /// Whether any config keeps answers.
     caches: bool,
+    /// Whether any config says how long vectors are.
+    sizes_vectors: bool,
 }
 
 /// A config with its rules compiled and its labels made.
@@ -249,7 +252,8 @@ impl Deciding<'_> {
         let route = self.resolve_permitted(&wanted)?;
         // Who stands in for a target answers in the place of the config that led there.
         self.branch();
-        let (route, on_target) = self.stand_in(route, view)?;
+        let (mut route, on_target) = self.stand_in(route, view)?;
+        self.hold_to_dimensions(&mut route);
         Ok((route, downgrade.map(|(budget, _)| budget).or(on_target)))
     }
 }

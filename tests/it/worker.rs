@@ -28,6 +28,7 @@ mod surfaces;
 mod telemetry;
 mod token_counts;
 mod usage;
+mod vectors;
 mod vendors;
 mod vertex;
 mod webhook_guardrail;

@@ -5,6 +5,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod call;
+mod dimensions;
 pub(crate) mod dry_run;
 pub(crate) mod passthrough;
 mod permitted;
@@ -257,6 +258,17 @@ pub(crate) enum Failure {
         usable: usize,
         /// How many have to.
         quorum: usize,
+    },
+    /// Vectors of another length are asked for than the config gives that leads to them.
+    OtherDimensions {
+        /// What the caller calls the length.
+        member: &'static str,
+        /// The caller's.
+        asked: u32,
+        /// `@slug`
+        config: String,
+        /// The config's.
+        number: u32,
     },
     /// The exchange took too long.
     Deadline,

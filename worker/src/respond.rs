@@ -72,6 +72,7 @@ impl Refusal {
                     format!("`{config}` needs {quorum} usable answers and got {usable}; the trace in the log says of whom; try again");
                 plain(502, "upstream_error", "ensemble_undecided", message)
             }
+            Failure::OtherDimensions { member, asked, config, number } => of_dimensions(member, *asked, (config, *number)),
             Failure::Deadline => plain(504, "timeout_error", "deadline_exceeded", "the request took longer than it may; try again"),
             Failure::CantLog => {
                 let message = "this worker can't record requests right now and serves none unrecorded; try again";
@@ -196,6 +197,15 @@ fn of_read(failure: &ReadFailure) -> Refusal {
         | ReadFailure::Encoded => None,
     };
     Refusal { param, ..plain(status, "invalid_request_error", code, failure.to_string()) }
+}
+
+/// Another length of vectors than the config gives.
+fn of_dimensions(member: &str, asked: u32, (config, number): (&str, u32)) -> Refusal {
+    let message = format!(
+        "`{member}` asks for vectors of {asked} numbers, and routing config `{config}` gives vectors of {number}; leave it out, or ask for \
+         another config"
+    );
+    Refusal { param: Some(member.to_owned()), ..plain(400, "invalid_request_error", "dimensions_fixed", message) }
 }
 
 fn of_denial(reason: &DenialReason, message: &str, now: DateTime<Utc>) -> Refusal {

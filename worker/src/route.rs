@@ -135,6 +135,7 @@ mod tests {
             claims: SmallVec::new(),
             variant: None,
             patience: policy::source::Patience::default(),
+            dimensions: None,
         })
     }
 

@@ -64,9 +64,18 @@ pub struct ConvertedEmbedding {
     pub dropped: Dropped,
 }
 
-/// Says a request in another dialect, for `model` as the provider calls it; `None` if one of the two has no embeddings here.
+/// What is wanted of a request that is said again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'w> {
+    /// The model as the provider calls it.
+    pub model: &'w str,
+    /// How many numbers a vector shall have, where that is not the caller's to say.
+    pub dimensions: Option<u32>,
+}
+
+/// Says a request in another dialect; `None` if one of the two has no embeddings here.
 #[must_use]
-pub fn request(from: Dialect, body: &[u8], to: Dialect, model: &str) -> Option<Result<ConvertedEmbedding, ReadRequestError>> {
+pub fn request(from: Dialect, body: &[u8], to: Dialect, wanted: Wanted<'_>) -> Option<Result<ConvertedEmbedding, ReadRequestError>> {
     let read = match from {
         Dialect::OpenAiEmbeddings => openai_embeddings::read_request(body),
         Dialect::Gemini => gemini::embeddings::read_request(body),
@@ -77,9 +86,10 @@ pub fn request(from: Dialect, body: &[u8], to: Dialect, model: &str) -> Option<R
         Dialect::Gemini => gemini::embeddings::write_request,
         _ => return None,
     };
-    Some(read.map(|request| {
+    Some(read.map(|mut request| {
         let mut dropped = Dropped::default();
-        let body = write(&request, model, &mut dropped);
+        request.dimensions = wanted.dimensions.or(request.dimensions);
+        let body = write(&request, wanted.model, &mut dropped);
         request.others.iter().for_each(|(name, _)| dropped.note(name.to_string()));
         ConvertedEmbedding { body, shape: request.shape, dropped }
     }))

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{
-    Layout,
+    Layout, dimensions,
     layout::{LimitMember, Place, StreamOptions},
 };
 use crate::{dialect::Dialect, splice::Edits};
@@ -20,6 +20,8 @@ pub struct Rewrite<'r> {
     pub force_usage: bool,
     /// Lower the limit of the output to this, or set it where there is none. Does nothing where there is no output (embeddings).
     pub output_limit: Option<OutputLimit>,
+    /// How many numbers a vector shall have where the request does not say. Does nothing where nothing is embedded.
+    pub dimensions: Option<u32>,
 }
 
 /// A limit of the output of one answer.
@@ -69,6 +71,9 @@ impl Layout {
         }
         if let Some(limit) = rewrite.output_limit {
             self.limit_output(&mut edits, limit);
+        }
+        if let Some(number) = rewrite.dimensions.filter(|_| self.embeds) {
+            dimensions::say(self.dialect, body, number, &mut edits);
         }
         for range in &self.removals {
             edits.remove(range.clone());

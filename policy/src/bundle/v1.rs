@@ -159,6 +159,9 @@ pub struct Config {
     /// For how long its answers are kept; absent where they are not.
     #[serde(default, deserialize_with = "cached_or_not", skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// How many numbers a vector has that it is asked for; absent where the caller or the model decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_dimensions: Option<u32>,
     /// What it does.
     #[serde(deserialize_with = "known_or_not")]
     pub strategy: Strategy,

@@ -126,6 +126,8 @@ pub struct Quirks {
     pub stream_usage: StreamUsage,
     /// Top-level members that it answers with an error.
     pub refuses: &'static [&'static str],
+    /// The member by which its embeddings take the length of vectors; absent where they take none.
+    pub dimensions: Option<&'static str>,
 }
 
 /// The two names of the limit of the output.
@@ -148,8 +150,14 @@ pub enum StreamUsage {
     Always,
 }
 
-const LIKE_OPENAI: Quirks = Quirks { output_limit: OutputMember::MaxCompletionTokens, stream_usage: StreamUsage::OnRequest, refuses: &[] };
+const LIKE_OPENAI: Quirks = Quirks {
+    output_limit: OutputMember::MaxCompletionTokens,
+    stream_usage: StreamUsage::OnRequest,
+    refuses: &[],
+    dimensions: Some("dimensions"),
+};
 const LIKE_VLLM: Quirks = Quirks { output_limit: OutputMember::Either, ..LIKE_OPENAI };
+const TOGETHER: Quirks = Quirks { dimensions: None, ..LIKE_VLLM };
 
 const GROQ: Quirks = Quirks { refuses: &["logprobs", "top_logprobs", "logit_bias"], ..LIKE_OPENAI };
 const CEREBRAS: Quirks = Quirks { refuses: &["frequency_penalty", "presence_penalty", "logit_bias"], ..LIKE_OPENAI };
@@ -173,6 +181,7 @@ const MISTRAL: Quirks = Quirks {
         "prompt_cache_retention",
         "safety_identifier",
     ],
+    dimensions: Some("output_dimension"),
 };
 const COHERE: Quirks = Quirks {
     output_limit: OutputMember::MaxTokens,
@@ -190,9 +199,10 @@ const COHERE: Quirks = Quirks {
         "service_tier",
         "parallel_tool_calls",
     ],
+    dimensions: None,
 };
-const PERPLEXITY: Quirks = Quirks { output_limit: OutputMember::MaxTokens, stream_usage: StreamUsage::Always, refuses: &[] };
-const OPENROUTER: Quirks = Quirks { output_limit: OutputMember::Either, stream_usage: StreamUsage::Always, refuses: &[] };
+const PERPLEXITY: Quirks = Quirks { output_limit: OutputMember::MaxTokens, stream_usage: StreamUsage::Always, ..LIKE_OPENAI };
+const OPENROUTER: Quirks = Quirks { output_limit: OutputMember::Either, stream_usage: StreamUsage::Always, ..LIKE_OPENAI };
 const DEEPSEEK: Quirks = Quirks { output_limit: OutputMember::MaxTokens, ..LIKE_OPENAI };
 
 const fn chat(name: &'static str, base_url: Option<&'static str>, quirks: Quirks) -> Vendor {
@@ -217,7 +227,7 @@ pub const VENDORS: [Vendor; 18] = [
     chat("mistral", Some("https://api.mistral.ai/v1"), MISTRAL),
     chat("deepseek", Some("https://api.deepseek.com/v1"), DEEPSEEK),
     chat("xai", Some("https://api.x.ai/v1"), LIKE_OPENAI),
-    chat("together", Some("https://api.together.xyz/v1"), LIKE_VLLM),
+    chat("together", Some("https://api.together.xyz/v1"), TOGETHER),
     chat("fireworks", Some("https://api.fireworks.ai/inference/v1"), LIKE_VLLM),
     chat("cerebras", Some("https://api.cerebras.ai/v1"), CEREBRAS),
     chat("perplexity", Some("https://api.perplexity.ai"), PERPLEXITY),

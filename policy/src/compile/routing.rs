@@ -15,6 +15,8 @@ const MAX_PATTERNS: usize = 1_000;
 const MAX_TIMEOUT_MS: u64 = 600_000;
 /// A week; who wants answers for longer than that should keep them.
 const MAX_TTL_SECONDS: u32 = 604_800;
+/// Sixteen times what any model gives; a number above it is a slip.
+const MAX_DIMENSIONS: u32 = 65_536;
 
 /// Compiles all configs, the organization's first, then each project's, in the order in which they were indexed.
 pub(super) fn compile_configs(
@@ -59,8 +61,8 @@ impl Place<'_, '_> {
 fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1::Config {
     let document = &record.config.document;
     let cache = document.cache.map(|cache| place.cache(cache));
-    if document.embedding_dimensions.is_some() {
-        place.reject("embedding_dimensions", "this version serves no embeddings; leave it out");
+    if document.embedding_dimensions.is_some_and(|number| !(1..=MAX_DIMENSIONS).contains(&number)) {
+        place.reject("embedding_dimensions", format!("must be 1 to {MAX_DIMENSIONS}"));
     }
     place.check_patience(&document.patience);
     let strategy = match &document.strategy {
@@ -77,9 +79,16 @@ fn compile_config(mut place: Place<'_, '_>, record: &RoutingConfigRecord) -> v1:
         Strategy::CustomRules { rules } => place.custom_rules(rules),
         Strategy::Allowlist { models, otherwise } => place.allowlist(models, otherwise),
     };
-    let project = place.project;
-    let slug = Arc::from(record.config.slug.as_str());
-    v1::Config { id: record.id.clone(), slug, project, version: record.version, patience: document.patience, cache, strategy }
+    v1::Config {
+        id: record.id.clone(),
+        slug: Arc::from(record.config.slug.as_str()),
+        project: place.project,
+        version: record.version,
+        patience: document.patience,
+        cache,
+        embedding_dimensions: document.embedding_dimensions,
+        strategy,
+    }
 }
 
 impl Place<'_, '_> {

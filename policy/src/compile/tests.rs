@@ -102,6 +102,14 @@ fn every_rejection_names_resource_and_field() {
             "routing_config `a`, field `model`: there is no routing config `@b`",
         ),
         (
+            json!({"routing_configs": [{"slug": "a", "strategy": "single", "model": "sim/x", "embedding_dimensions": 0}]}),
+            "routing_config `a`, field `embedding_dimensions`: must be 1 to 65536",
+        ),
+        (
+            json!({"routing_configs": [{"slug": "a", "strategy": "single", "model": "sim/x", "embedding_dimensions": 65_537}]}),
+            "routing_config `a`, field `embedding_dimensions`: must be 1 to 65536",
+        ),
+        (
             json!({"routing_configs": [{"slug": "a", "strategy": "single", "model": "nowhere/x"}]}),
             "field `model`: there is no provider `nowhere`",
         ),

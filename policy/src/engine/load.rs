@@ -62,6 +62,7 @@ impl Engine {
             detectors: bundle.projects.iter().map(detectors).collect(),
             uses_estimate,
             caches: bundle.configs.iter().any(|config| config.cache.is_some()),
+            sizes_vectors: bundle.configs.iter().any(|config| config.embedding_dimensions.is_some()),
             bundle,
         })
     }

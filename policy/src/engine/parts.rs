@@ -62,6 +62,19 @@ impl Route {
     }
 }
 
+/// Lets `change` have every target, judges too.
+pub(super) fn each_target_mut(route: &mut Route, change: &mut dyn FnMut(&mut ResolvedTarget)) {
+    match route {
+        Route::Target(target) => change(target),
+        Route::Fallback { attempts, .. } => attempts.iter_mut().for_each(|attempt| each_target_mut(&mut attempt.route, change)),
+        Route::Ensemble(ensemble) => {
+            let members = ensemble.members.iter_mut().map(|member| &mut member.route);
+            members.chain(ensemble.judge.as_deref_mut()).for_each(|route| each_target_mut(route, change));
+        }
+        Route::Cascade(cascade) => cascade.steps.iter_mut().for_each(|step| each_target_mut(&mut step.route, change)),
+    }
+}
+
 /// `route` with what `replace` gives in the place of each target.
 pub(super) fn replace_targets(route: Route, replace: &mut dyn FnMut(ResolvedTarget) -> Result<Route, Refusal>) -> Result<Route, Refusal> {
     Ok(match route {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::dimensions::note_dimensions;
 use super::parts::{Kept, replace_targets};
 use super::patience::note_patience;
 use super::{Deciding, Refusal, ensemble, index};
@@ -106,16 +107,19 @@ impl Deciding<'_> {
 
     /// What the caller asked for, by the form of its `model` field.
     pub(super) fn resolve_asked(&mut self) -> Result<Route, Refusal> {
-        let engine = self.engine;
         let asked = Arc::clone(&self.request.model);
         if let Some(slug) = asked.strip_prefix('@') {
-            let own = engine.slugs.get(&(Some(self.subject.project), Arc::from(slug)));
-            let config = own.or_else(|| engine.slugs.get(&(None, Arc::from(slug))));
             let missing = || (DenialReason::UnknownConfig, format!("there is no routing config `@{slug}` for this project"));
-            return self.resolve(&Target::Config(*config.ok_or_else(missing)?), 0);
+            return self.resolve(&Target::Config(self.config_named(slug).ok_or_else(missing)?), 0);
         }
         let target = self.asked_model(&asked)?;
         self.resolve(&target, 0)
+    }
+
+    /// The config that the caller means by `@slug`.
+    pub(super) fn config_named(&self, slug: &str) -> Option<u32> {
+        let slugs = &self.engine.slugs;
+        slugs.get(&(Some(self.subject.project), Arc::from(slug))).or_else(|| slugs.get(&(None, Arc::from(slug)))).copied()
     }
 
     /// `provider/model`, or a bare name where the project lets it be looked up.
@@ -174,6 +178,7 @@ impl Deciding<'_> {
                 if !patience.is_silent() {
                     note_patience(&mut route, patience);
                 }
+                note_dimensions(&mut route, self.dimensions_of(*config));
                 Ok(route)
             }
             Target::Deny(message) => Err((DenialReason::Policy, format!("denied by policy: {message}"))),
@@ -289,6 +294,7 @@ impl Deciding<'_> {
             claims: engine.budgets.target_claims(provider, &of.name, name),
             variant: None,
             patience: Patience::default(),
+            dimensions: None,
         }))
     }
 

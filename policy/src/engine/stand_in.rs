@@ -5,6 +5,7 @@
 //!
 //! Leaves out: budgets on who asks, which decide before anything is resolved (`budgets`).
 
+use super::dimensions::note_dimensions;
 use super::parts::replace_targets;
 use super::{BudgetView, Deciding, Refusal};
 use crate::bundle::v1::Target;
@@ -17,7 +18,8 @@ impl Deciding<'_> {
         let route = replace_targets(route, &mut |target| {
             let noted = self.note_target_budgets(&target, view);
             let Some((budget, config)) = self.follow(noted)? else { return Ok(Route::Target(target)) };
-            let elsewhere = self.resolve_permitted(&Target::Config(config))?;
+            let mut elsewhere = self.resolve_permitted(&Target::Config(config))?;
+            note_dimensions(&mut elsewhere, target.dimensions);
             by.get_or_insert(budget);
             Ok(elsewhere)
         })?;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod caching;
+mod dimensions;
 mod guardrails;
 mod passthrough;
 mod patience;
@@ -289,6 +290,7 @@ fn bundles_of_format_1_still_read_and_decide_the_same() {
         (include_str!("../../testdata/bundle/v1-selection.json"), include_str!("../../testdata/bundle/v1-selection.expected.json")),
         (include_str!("../../testdata/bundle/v1-cache.json"), include_str!("../../testdata/bundle/v1-cache.expected.json")),
         (include_str!("../../testdata/bundle/v1-waiting.json"), include_str!("../../testdata/bundle/v1-waiting.expected.json")),
+        (include_str!("../../testdata/bundle/v1-vectors.json"), include_str!("../../testdata/bundle/v1-vectors.expected.json")),
     ] {
         let engine = super::Engine::load(serde_json::from_str(bundle).unwrap()).unwrap();
         let expected: Value = serde_json::from_str(expected).unwrap();

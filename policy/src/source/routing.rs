@@ -352,6 +352,6 @@ pub struct RoutingDocument {
     pub patience: Patience,
     /// Response cache, where wanted.
     pub cache: Option<CacheSettings>,
-    /// Dimensions asked of embedding models.
+    /// How many numbers a vector has, whoever embeds the text; what the caller or the model says where left out.
     pub embedding_dimensions: Option<u32>,
 }

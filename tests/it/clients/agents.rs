@@ -113,25 +113,45 @@ async fn claude_code_talks_and_does_a_task_with_every_provider() {
     Agent { package, entry, surface: "messages", logged: "anthropic_messages", prepare }.works().await;
 }
 
+/// Codex, with such lines at the top of its settings.
+fn prepare_codex(codex: &mut Command, scratch: &Scratch, run: &Run<'_>, more: &str) {
+    let settings = scratch.join("settings");
+    std::fs::create_dir_all(&settings).expect("a directory");
+    let text = format!(
+        "model = \"{}\"\nmodel_provider = \"worker\"\n{more}check_for_update_on_startup = false\n[analytics]\nenabled = false\n\
+         [model_providers.worker]\nname = \"worker\"\nbase_url = \"{}/v1\"\nenv_key = \"WORKER_KEY\"\nwire_api = \"responses\"\n\
+         request_max_retries = 0\nstream_max_retries = 0\nsupports_websockets = false\n",
+        run.model, run.base_url
+    );
+    std::fs::write(settings.join("config.toml"), text).expect("a file");
+    codex.env("CODEX_HOME", settings).env("WORKER_KEY", run.key);
+    // The test's own directory is all there is to guard, and sandboxes do not nest on every machine.
+    codex.args(["exec", "--skip-git-repo-check", "--json", "--sandbox", "danger-full-access", run.prompt]);
+}
+
+fn codex(prepare: fn(&mut Command, &Scratch, &Run<'_>)) -> Agent {
+    let (package, entry) = ("@openai/codex", "bin/codex.js");
+    Agent { package, entry, surface: "responses", logged: "openai_responses", prepare }
+}
+
 #[tokio::test]
 async fn codex_talks_and_does_a_task_with_every_provider() {
-    let prepare = |codex: &mut Command, scratch: &Scratch, run: &Run<'_>| {
-        let settings = scratch.join("settings");
-        std::fs::create_dir_all(&settings).expect("a directory");
-        // A search that the provider runs by itself has no bound, and the budget here blocks (ADR 9): Codex is told to go without.
-        let text = format!(
-            "model = \"{}\"\nmodel_provider = \"worker\"\nweb_search = \"disabled\"\ncheck_for_update_on_startup = false\n[analytics]\nenabled = false\n\
-             [model_providers.worker]\nname = \"worker\"\nbase_url = \"{}/v1\"\nenv_key = \"WORKER_KEY\"\nwire_api = \"responses\"\n\
-             request_max_retries = 0\nstream_max_retries = 0\nsupports_websockets = false\n",
-            run.model, run.base_url
-        );
-        std::fs::write(settings.join("config.toml"), text).expect("a file");
-        codex.env("CODEX_HOME", settings).env("WORKER_KEY", run.key);
-        // The test's own directory is all there is to guard, and sandboxes do not nest on every machine.
-        codex.args(["exec", "--skip-git-repo-check", "--json", "--sandbox", "danger-full-access", run.prompt]);
-    };
-    let (package, entry) = ("@openai/codex", "bin/codex.js");
-    Agent { package, entry, surface: "responses", logged: "openai_responses", prepare }.works().await;
+    // A search that the provider runs by itself has no bound, and the budget here blocks (ADR 9): Codex is told to go without.
+    codex(|codex, scratch, run| prepare_codex(codex, scratch, run, "web_search = \"disabled\"\n")).works().await;
+}
+
+/// What `docs/compatibility.md` says of Codex that is not told to go without: refused where the search would run, served elsewhere.
+#[tokio::test]
+async fn codex_shows_why_its_search_is_refused_where_a_budget_blocks() {
+    let stage = Stage::set().await;
+    let agent = codex(|codex, scratch, run| prepare_codex(codex, scratch, run, ""));
+    let (said, _scratch) = agent.run(&stage, &stage.key, "openai/hello").await;
+    for told in ["tool `web_search` is run by the provider", "budget `all` blocks", "leave the tool out"] {
+        assert!(!said.fine && said.text.contains(told), "`{told}`: {}", said.text);
+    }
+    assert_eq!(stage.fleet.logged(1, "status: 403").await[0]["errorCode"], "cost_unbounded");
+    let (said, _scratch) = agent.run(&stage, &stage.key, "anthropic/hello").await;
+    assert!(said.fine && said.text.contains(HELLO), "{}", said.text);
 }
 
 #[tokio::test]

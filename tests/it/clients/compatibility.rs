@@ -52,6 +52,21 @@ references. *Passed through* means that the provider speaks the client's dialect
 - *disconnect*: the client leaves in the middle of a stream; the request is settled and logged
 - *task with its tools*: an agent writes a file as the model tells it, with a tool of its own
 - *budget spent*: an agent ends and shows why it was refused
+
+Agents declare tools that their provider runs by itself. Codex sends `web_search` with every request unless it is told not to. Nothing in a request
+bounds what such a tool costs, so that where a budget blocks, a provider that would run it (`openai`, `azure`) is refused with 403 and
+`cost_unbounded` ([ADR 9](adr/0009-what-nothing-bounds-is-refused-where-a-budget-blocks.md)), and Codex shows why:
+
+> tool `web_search` is run by the provider as often as `openai/gpt-5` likes, so nothing bounds its cost, and budget `team` blocks; leave the
+> tool out, or let budget `team` not block (`at_cap: warn_only`)
+
+To leave it out, say so at the top of Codex's `config.toml` (in `~/.codex`, or where `CODEX_HOME` points), as the tests here do:
+
+```toml
+web_search = \"disabled\"
+```
+
+Through every other provider it is left out and named in `X-Modelux-Dropped`; nothing has to be switched off.
 ";
 
 /// Compares one client's section with the document, and writes it where it differs.

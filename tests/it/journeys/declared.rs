@@ -16,7 +16,8 @@ fn whole(fleet: &Fleet) -> Value {
             "retry_on": ["429", "timeout"], "total_budget_ms": 30000,
             "first_byte_timeout_ms": 9000, "idle_timeout_ms": 7000, "hedge_after_ms": 800, "on_disconnect": "drain"},
         {"slug": "thrifty", "strategy": "cost_optimized", "quality_tier": "economy", "allowed_models": ["gpt-*"]},
-        {"slug": "quick", "strategy": "latency_optimized", "models": ["sim/gpt-test", "other/gpt-test"]},
+        {"slug": "quick", "strategy": "latency_optimized", "models": ["sim/gpt-test", "other/gpt-test"],
+            "cache": {"mode": "exact", "ttl_seconds": 60, "include_sampled": true}, "embedding_dimensions": 768},
         {"slug": "split", "strategy": "ab_test", "variants": [{"name": "control", "weight": 80, "config": "@quick"},
             {"name": "b", "weight": 20, "config": "@thrifty"}], "sticky_by": "conversation"},
         {"slug": "listed", "strategy": "allowlist", "models": ["sim/*"], "otherwise": "@cheap"}]);

@@ -4,7 +4,7 @@
 //! different lists of parts give the same bytes. Organization and project come first.
 //!
 //! In it: who owns the request; the versions of all configs that were asked, from the one whose terms hold on; whom they lead to, each with its
-//! address and with the output limit that would be sent along; the caller's interface, model, stream or not; header lines that
+//! address and with the output limit and the length of vectors that would be sent along; the caller's interface, model, stream or not; header lines that
 //! providers act on; and the request itself ([`Canonical`]). Not in it: the order of targets, which for strategies that select changes
 //! from one request to the next while each of them would do; keys, end users and tags, which have had their say in where the request goes.
 
@@ -103,5 +103,8 @@ fn described(wish: &Wish<'_>, target: &ResolvedTarget) -> Vec<u8> {
         described.extend_from_slice(part.as_bytes());
     }
     described.extend_from_slice(&limit.to_be_bytes());
+    if let Some(said) = target.dimensions {
+        described.extend_from_slice(&said.number.to_be_bytes());
+    }
     described
 }

@@ -10,13 +10,13 @@ use llm::dialect::Dialect;
 use llm::request::{Addressed, Head};
 use llm::stream::Framing;
 use pingora_core::protocols::http::ServerSession;
-use policy::decision::{Decision, DenialReason, Permit, Trace, TraceStep};
+use policy::decision::{Decision, DenialReason, Permit, Route, Trace, TraceStep};
 use policy::facts::RequestFacts;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempts::{Answered, Flight};
 use super::permitted::{Content, Readable, permit};
-use super::{Arrival, Context, Failure, dry_run};
+use super::{Arrival, Context, Failure, dimensions, dry_run};
 use crate::cache::{self, Recording, Wish};
 use crate::clock;
 use crate::enforce::rate::Rate;
@@ -24,6 +24,7 @@ use crate::identity::{self, Caller, Unidentified};
 use crate::ingress::headers::{CallerHeaders, framing_in_query, key_in_query, presented_key};
 use crate::ingress::{ReadFailure, body, percent_decoded};
 use crate::metering::Booking;
+use crate::policy_feed::OrgPolicy;
 use crate::relay::{self, Again, Attended};
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Sent, refuse};
@@ -118,6 +119,10 @@ impl<'r> Readable<'r> for Asked<'r> {
         (self.facts.input_tokens, self.facts.input_tokens_bound) = (estimate.likely, estimate.bound);
         (self.body, self.head) = (body, head);
         Ok(())
+    }
+
+    fn objection(&self, policy: &OrgPolicy, route: &Route) -> Option<Failure> {
+        dimensions::conflict(policy, &self.head, self.body, route)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use pingora_core::protocols::http::ServerSession;
-use policy::decision::{DenialReason, Permit, Trace};
+use policy::decision::{DenialReason, Permit, Route, Trace};
 use policy::facts::RequestFacts;
 
 use super::call::Exchange;
@@ -16,6 +16,7 @@ use super::{Failure, dry_run};
 use crate::guard::{Guarded, guard, guard_opaque};
 use crate::ingress::headers::CallerHeaders;
 use crate::metering::Booking;
+use crate::policy_feed::OrgPolicy;
 use crate::respond::head::Sent;
 
 /// A request that was read, whatever it asks for.
@@ -28,6 +29,11 @@ pub(super) trait Readable<'r> {
 
     /// What guardrails can look into.
     fn content(&self) -> Content<'r>;
+
+    /// Why it can't be answered along this route, though the policy permits it.
+    fn objection(&self, _policy: &OrgPolicy, _route: &Route) -> Option<Failure> {
+        None
+    }
 
     /// Goes on with another body, in which something was replaced: places and lengths are other ones, what the caller said of itself is not.
     fn go_on_with(&mut self, body: &'r Bytes) -> Result<(), Failure>;
@@ -78,6 +84,10 @@ pub(super) async fn permit<'c, 'r>(
         Some(message) => Err((Failure::Denied { reason: DenialReason::Policy, message }, trace)),
         None => exchange.decide(asked.facts(), trace).await,
     };
+    let decided = decided.and_then(|(permit, trace)| match asked.objection(&exchange.caller.policy, permit.route()) {
+        Some(failure) => Err((failure, trace)),
+        None => Ok((permit, trace)),
+    });
     match decided {
         Ok((permit, trace)) => Ok((booking, permit, trace)),
         Err((failure, trace)) if asked.headers().dry_run => {

@@ -4,11 +4,12 @@
 use std::sync::atomic::AtomicBool;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use llm::convert::embeddings::Wanted;
 use llm::convert::{self, Ask, Dropped, Stamp, embeddings, token_count};
 use llm::dialect::Dialect;
 use llm::dialect::anthropic_messages::{Hosting, host};
 use llm::dialect::openai_chat::{Adaptation, adapt};
-use llm::request::{Head, OutputField, OutputLimit, Rewrite};
+use llm::request::{Head, OutputField, OutputLimit, Rewrite, dimensions_member};
 use llm::splice::Edits;
 use llm::stream::Framing;
 use policy::catalogue::{OutputMember, Quirks, StreamUsage};
@@ -22,6 +23,9 @@ use super::vertex;
 use crate::enforce::{Admission, Prompt};
 use crate::ingress::headers::Forwarded;
 use crate::telemetry::trace_context::TraceContext;
+
+/// What OpenAI calls the length of vectors.
+const DIMENSIONS: &str = "dimensions";
 
 /// What of a request is the same for every attempt.
 pub(crate) struct Outgoing<'r> {
@@ -103,6 +107,7 @@ impl<'r> Outgoing<'r> {
         let (head, model) = (self.head, &*target.model);
         let spoken = vendor.speaks(head.dialect, model, head.embeds).ok_or_else(unusable)?;
         let output_limit = admission.output_limit();
+        let dimensions = target.dimensions.map(|said| said.number);
         let quirks = vendor.quirks().filter(|_| spoken == Dialect::OpenAiChat);
         let (body, back, mut dropped, call) = if spoken == head.dialect {
             let field = match quirks.map(|quirks| quirks.output_limit) {
@@ -111,10 +116,10 @@ impl<'r> Outgoing<'r> {
             };
             let force_usage = quirks.is_none_or(|quirks| quirks.stream_usage == StreamUsage::OnRequest);
             let output_limit = output_limit.map(|tokens| OutputLimit { tokens, field });
-            let edits = head.layout.edits(self.body, &Rewrite { model: Some(model), force_usage, output_limit });
+            let edits = head.layout.edits(self.body, &Rewrite { model: Some(model), force_usage, output_limit, dimensions });
             (Body::Edited(self.body, edits), WayBack::Same, Dropped::default(), self.call())
         } else if head.embeds {
-            let converted = embeddings::request(head.dialect, self.body, spoken, model).ok_or_else(unusable)?;
+            let converted = embeddings::request(head.dialect, self.body, spoken, Wanted { model, dimensions }).ok_or_else(unusable)?;
             let converted = converted.map_err(|error| SendError::Inexpressible(error.into()))?;
             (Body::Written(converted.body.into()), WayBack::Embeddings(spoken, converted.shape), converted.dropped, Call::Embeddings)
         } else {
@@ -124,9 +129,13 @@ impl<'r> Outgoing<'r> {
             let converted = convert::request(head.dialect, self.body, spoken, &ask).map_err(SendError::Inexpressible)?;
             (Body::Written(converted.body.into()), WayBack::Converted(spoken), converted.dropped, self.call())
         };
-        let body = match quirks {
-            Some(quirks) => body.adapted(&quirks, &mut dropped),
-            None => body,
+        let body = match (quirks, vendor.quirks()) {
+            (Some(quirks), _) => body.adapted(&of_chat(&quirks), &mut |member| dropped.note(member)),
+            // The one member that may have to go has another name in the other dialect.
+            (None, Some(quirks)) if head.embeds => {
+                body.adapted(&of_embeddings(&quirks), &mut |_| dropped.note(dimensions_member(head.dialect)))
+            }
+            _ => body,
         };
         let body = match (vendor, spoken) {
             (Vendor::Bedrock, Dialect::AnthropicMessages) => {
@@ -218,17 +227,29 @@ impl<'r> Outgoing<'r> {
     }
 }
 
+/// How the chat of a server differs from OpenAI's.
+fn of_chat(quirks: &Quirks) -> Adaptation<'static> {
+    Adaptation { max_tokens_only: quirks.output_limit == OutputMember::MaxTokens, refuses: quirks.refuses, renames: None }
+}
+
+/// How its embeddings do.
+fn of_embeddings(quirks: &Quirks) -> Adaptation<'static> {
+    match quirks.dimensions {
+        None => Adaptation { refuses: &[DIMENSIONS], ..Adaptation::default() },
+        Some(own) => Adaptation { renames: (own != DIMENSIONS).then_some((DIMENSIONS, own)), ..Adaptation::default() },
+    }
+}
+
 impl Body<'_> {
     /// Most providers get the caller's bytes with a few replaced, in one copy; those that refuse members pay for a second one.
-    fn adapted(self, quirks: &Quirks, dropped: &mut Dropped) -> Self {
-        let to = Adaptation { max_tokens_only: quirks.output_limit == OutputMember::MaxTokens, refuses: quirks.refuses };
-        if to == Adaptation::default() {
+    fn adapted(self, to: &Adaptation<'static>, left_out: &mut dyn FnMut(&'static str)) -> Self {
+        if *to == Adaptation::default() {
             return self;
         }
         let body = self.whole();
         // It was read or written here before, so it can be read; were it not so, the provider has the last word.
-        let Ok(adapted) = adapt(&body, &to) else { return Self::Written(body) };
-        adapted.dropped.into_iter().for_each(|member| dropped.note(member));
+        let Ok(adapted) = adapt(&body, to) else { return Self::Written(body) };
+        adapted.dropped.into_iter().for_each(left_out);
         Self::Written(adapted.body)
     }
 

@@ -20,6 +20,7 @@ use llm::convert::Dropped;
 use llm::error::{ErrorCode, ErrorReply};
 use llm::response::{Completion, Finish};
 use llm::usage::Usage;
+use policy::decision::ResolvedTarget;
 use smallvec::SmallVec;
 
 use super::reply::{Reply, ReplyBody, ReplyCut};
@@ -92,7 +93,7 @@ pub(super) async fn answer(admission: &Admission<'_>, outgoing: &Outgoing<'_>) -
         Behaviour::Plain | Behaviour::Words(_) | Behaviour::Cut => {}
     }
     if outgoing.head.embeds {
-        return embedded(model, outgoing);
+        return embedded(admission.target(), outgoing);
     }
     let limit = match (outgoing.head.output_limit.map(u64::from), admission.output_limit().map(u64::from)) {
         (Some(asked), Some(held)) => asked.min(held),
@@ -152,12 +153,15 @@ fn answered(outgoing: &Outgoing<'_>, content_type: &'static str, pieces: VecDequ
     }
 }
 
-fn embedded(model: &str, outgoing: &Outgoing<'_>) -> Reply {
+fn embedded(target: &ResolvedTarget, outgoing: &Outgoing<'_>) -> Reply {
     let input = outgoing.head.estimate().likely.max(1);
     let usage = Usage { input_tokens: Some(input), total_tokens: Some(input), ..Usage::default() };
     let dialect = outgoing.head.dialect;
     match dialect.read_embedding_request(outgoing.body) {
-        Ok(request) => whole(outgoing, dialect.write_embeddings(&request.simulate(model, usage))),
+        Ok(mut request) => {
+            request.dimensions = target.dimensions.map(|said| said.number).or(request.dimensions);
+            whole(outgoing, dialect.write_embeddings(&request.simulate(&target.model, usage)))
+        }
         Err(error) => {
             let message = error.to_string();
             let code = Some(ErrorCode::Name("simulated"));

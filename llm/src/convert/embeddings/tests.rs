@@ -4,8 +4,12 @@ use super::*;
 
 const STAMP: Stamp<'_> = Stamp { id: "mlx-1", created: 0, model: "embed" };
 
+fn wanted(model: &str) -> Wanted<'_> {
+    Wanted { model, dimensions: None }
+}
+
 fn asked(from: Dialect, body: &str, to: Dialect) -> (String, Shape, String) {
-    let converted = request(from, body.as_bytes(), to, "text-embedding").unwrap().unwrap();
+    let converted = request(from, body.as_bytes(), to, wanted("text-embedding")).unwrap().unwrap();
     (String::from_utf8(converted.body).unwrap(), converted.shape, converted.dropped.header())
 }
 
@@ -73,10 +77,20 @@ fn what_can_not_be_converted_is_refused_by_name() {
             "`requests[1].outputDimensionality` must be the same in all requests",
         ),
     ] {
-        assert_eq!(request(from, body.as_bytes(), Dialect::OpenAiEmbeddings, "m").unwrap().unwrap_err().to_string(), expected);
+        assert_eq!(request(from, body.as_bytes(), Dialect::OpenAiEmbeddings, wanted("m")).unwrap().unwrap_err().to_string(), expected);
     }
-    assert!(request(Dialect::OpenAiChat, b"{}", Dialect::Gemini, "m").is_none());
+    assert!(request(Dialect::OpenAiChat, b"{}", Dialect::Gemini, wanted("m")).is_none());
     let broken = answer(Dialect::Gemini, br#"{"embeddings":[{"values":["x"]}]}"#, Dialect::OpenAiEmbeddings, Shape::Base64, &STAMP);
     let expected = "`embedding` of the answer must be a list of finite numbers, or base64 of 32-bit floats";
     assert_eq!(broken.unwrap().unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn the_length_of_vectors_can_be_another_ones_to_say() {
+    let wanted = Wanted { dimensions: Some(64), ..wanted("m") };
+    let said = |from, body: &str, to| String::from_utf8(request(from, body.as_bytes(), to, wanted).unwrap().unwrap().body).unwrap();
+    let openai = said(Dialect::Gemini, r#"{"content":{"parts":[{"text":"a"}]}}"#, Dialect::OpenAiEmbeddings);
+    assert_eq!(openai, r#"{"model":"m","input":["a"],"dimensions":64}"#);
+    let gemini = said(Dialect::OpenAiEmbeddings, r#"{"input":"a"}"#, Dialect::Gemini);
+    assert!(gemini.contains(r#""outputDimensionality":64"#), "{gemini}");
 }

@@ -1,7 +1,7 @@
 //! Making a body that OpenAI takes into one that a server takes which is only nearly like it.
 //!
-//! Members that the server answers with an error are taken out and named, and the limit of the output gets the one name that it knows.
-//! All other bytes stay as they came (R-45). Leaves out: which server is how, which is data of the caller's.
+//! Members that the server answers with an error are taken out and named, what it knows by another name gets that, and the limit of the output
+//! the one name that it knows. All other bytes stay as they came (R-45). Leaves out: which server is how, which is data of the caller's.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,6 +17,8 @@ pub struct Adaptation<'q> {
     pub max_tokens_only: bool,
     /// Top-level members that it refuses.
     pub refuses: &'q [&'q str],
+    /// A top-level member that it knows by another name: ours, and its own.
+    pub renames: Option<(&'q str, &'q str)>,
 }
 
 /// A body as the server takes it.
@@ -38,7 +40,7 @@ struct Member<'a> {
 const OLD: &[u8] = b"max_tokens";
 const NEW: &[u8] = b"max_completion_tokens";
 
-/// Adapts a body that was read as a chat request before.
+/// Adapts a body that was read as a request for chat or embeddings before.
 ///
 /// # Errors
 /// When it is not an object of valid JSON after all.
@@ -71,6 +73,9 @@ pub fn adapt<'q>(body: &Bytes, to: &Adaptation<'q>) -> Result<Adapted<'q>, Synta
             if to.max_tokens_only && *member.name == *NEW {
                 edits.replace(member.key.clone(), &br#""max_tokens""#[..]);
             }
+            if let Some((_, own)) = to.renames.filter(|(name, _)| name.as_bytes() == &*member.name) {
+                edits.replace(member.key.clone(), format!("\"{own}\"").into_bytes());
+            }
         }
         previous_end = member.value.end();
     }
@@ -93,7 +98,11 @@ fn members(body: &[u8]) -> Result<Vec<Member<'_>>, SyntaxError> {
 mod tests {
     use super::*;
 
-    const STRICT: Adaptation<'_> = Adaptation { max_tokens_only: true, refuses: &["seed", "stream_options", "logit_bias"] };
+    const STRICT: Adaptation<'_> = Adaptation {
+        max_tokens_only: true,
+        refuses: &["seed", "stream_options", "logit_bias"],
+        renames: Some(("dimensions", "output_dimension")),
+    };
 
     fn adapted(body: &str) -> (String, Vec<&'static str>) {
         let Adapted { body, dropped } = adapt(&Bytes::copy_from_slice(body.as_bytes()), &STRICT).unwrap();
@@ -130,6 +139,16 @@ mod tests {
             (r#"{"model":"m","max_tokens":3}"#, r#"{"model":"m","max_tokens":3}"#),
         ] {
             assert_eq!(adapted(body), (expected.to_owned(), Vec::new()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_has_another_name_there_keeps_its_value() {
+        for (body, expected) in [
+            (r#"{"dimensions":9,"model":"m"}"#, r#"{"output_dimension":9,"model":"m"}"#),
+            (r#"{"seed":1, "model":"m","d\u0069mensions" : 9}"#, r#"{"model":"m","output_dimension" : 9}"#),
+        ] {
+            assert_eq!(adapted(body).0, expected, "{body}");
         }
     }
 

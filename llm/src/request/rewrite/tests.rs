@@ -15,7 +15,7 @@ fn rewritten(body: &str, rewrite: &Rewrite<'_>) -> String {
     String::from_utf8(layout.upstream_body(&Bytes::from(body.to_owned()), rewrite).to_vec()).unwrap()
 }
 
-const FORCED: Rewrite<'_> = Rewrite { model: None, force_usage: true, output_limit: None };
+const FORCED: Rewrite<'_> = Rewrite { model: None, force_usage: true, output_limit: None, dimensions: None };
 
 fn limited(tokens: u32, field: OutputField) -> Rewrite<'static> {
     Rewrite { output_limit: Some(OutputLimit { tokens, field }), ..Rewrite::default() }
@@ -190,7 +190,7 @@ proptest! {
         let texts: Vec<String> = members.iter().map(|(name, value)| member(name, value, &blanks)).collect();
         let body = format!("{blanks}{{{}}}{blanks}", texts.join(","));
         let output_limit = limit.map(|tokens| OutputLimit { tokens, field: OutputField::MaxTokens });
-        let rewrite = Rewrite { model: Some("gpt-4o"), force_usage, output_limit };
+        let rewrite = Rewrite { model: Some("gpt-4o"), force_usage, output_limit, dimensions: None };
         let result = rewritten(&body, &rewrite);
 
         let mut expected: serde_json::Map<String, Value> =

@@ -232,6 +232,7 @@ mod tests {
             json!({"strategy": "single", "model": "x/y", "first_byte_timeout_ms": 9, "idle_timeout_ms": 5, "on_disconnect": "drain"}),
             json!({"strategy": "single", "model": "x/y", "cache": {"mode": "exact", "ttl_seconds": 300, "include_sampled": false}}),
             json!({"strategy": "fallback", "attempts": [{"model": "x/y"}], "hedge_after_ms": 400}),
+            json!({"strategy": "single", "model": "x/y", "embedding_dimensions": 512}),
             json!({"strategy": "cost_optimized", "quality_tier": "standard"}),
             json!({"strategy": "cost_optimized", "quality_tier": "premium", "allowed_models": ["openai/*"]}),
             json!({"strategy": "latency_optimized", "models": ["openai/gpt-4o", "gpt-5"]}),
