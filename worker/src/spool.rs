@@ -61,7 +61,7 @@ pub enum SpoolError {
 }
 
 /// Where in the spool: number of the segment, offset in it.
-pub(crate) type Place = (u64, usize);
+pub type Place = (u64, usize);
 
 /// Figures for metrics and readiness. All counted since the start.
 #[derive(Debug, Default)]
@@ -174,7 +174,7 @@ impl Spool {
     ///
     /// # Errors
     /// When there is no room: then nothing may be sent upstream.
-    pub(crate) fn open(&self, began: Option<Place>, opening: &Opening, lost: &Outcome) -> Result<Place, SpoolFull> {
+    pub fn open(&self, began: Option<Place>, opening: &Opening, lost: &Outcome) -> Result<Place, SpoolFull> {
         if self.figures.bytes.load(Ordering::Relaxed) >= self.config.limit_bytes {
             return Err(SpoolFull);
         }
@@ -192,7 +192,7 @@ impl Spool {
     }
 
     /// Journals the end of an exchange that began there, or one that never went upstream. From here on the event will be booked.
-    pub(crate) fn close(&self, began: Option<Place>, opening: &Opening, outcome: &Outcome, trace: &Trace) {
+    pub fn close(&self, began: Option<Place>, opening: &Opening, outcome: &Outcome, trace: &Trace) {
         let written = RECORD.with_borrow_mut(|bytes| {
             let (kind, opening) = if began.is_some() { (Kind::Close, None) } else { (Kind::Whole, Some(opening)) };
             record::encode(bytes, (kind, began), opening, (outcome, trace));
