@@ -129,7 +129,7 @@ async fn a_new_bundle_is_put_in_force_and_acknowledged_and_its_secrets_are_open(
     until("in force", || running.revision("org_1") == Some(1)).await;
     let (policy, _) = running.attached.policies.current().find(&presented('a')).unwrap();
     assert_eq!(key_of(&policy), "sk-upstream");
-    assert_eq!(running.attached.policies.freshness(), Freshness::Fresh);
+    until("ready", || running.attached.policies.freshness() == Freshness::Fresh).await;
 
     plane.publish(Envelope::seal(&bundle("org_1", 2, 'b'), &plane.signing).unwrap());
     until("the next in force", || running.revision("org_1") == Some(2)).await;
