@@ -11,6 +11,8 @@
 //! Leaves out: traffic within one dialect, which passes through without any of this; sockets; and what the worker makes of a field
 //! that was dropped (a header, or a refusal under `strict_capabilities`).
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod accumulated;
 mod answer;
 mod conversation;
 mod decided;
@@ -36,6 +38,8 @@ pub use decided::{read, replay, write};
 pub(crate) use delta::take_over;
 pub use delta::{Block, Delta};
 pub use dropped::Dropped;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use hub::read_conversation;
 pub(crate) use members::{Members, text_of};
 pub use stream::StreamConverter;
 

@@ -15,6 +15,8 @@
 pub mod convert;
 pub mod dialect;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod json;
 pub mod operation;
 pub mod request;

@@ -22,6 +22,8 @@ pub mod decision;
 pub mod engine;
 pub mod event;
 pub mod facts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod guardrail;
 pub mod id;
 pub mod link;

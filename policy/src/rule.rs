@@ -48,10 +48,14 @@ mod fast;
 mod functions;
 mod limits;
 mod position;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod property;
 mod slow;
 mod variable;
 mod view;
 mod vocabulary;
+#[cfg(any(test, feature = "fuzzing"))]
+mod world;
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,5 +3,6 @@
 //! The lists here may be changed on purpose only: an edge or an exception is added together with its reason.
 
 mod edges;
+mod fuzzers;
 mod sources;
 mod variables;

@@ -17,6 +17,8 @@ pub mod clock;
 pub mod config;
 mod enforce;
 pub mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod gateway;
 mod guard;
 pub mod health;

@@ -63,6 +63,7 @@ impl<'a> Answer<'a> {
 fn deltas<'a>(choice: u32, said: &'a Choice<'a>) -> Vec<Delta<'a>> {
     let mut deltas = Vec::new();
     let mut block = 0;
+    let mut logprobs = said.logprobs.clone().map(|json| Delta::Logprobs { choice, json });
     for part in &said.parts {
         let (kind, text, signature) = match part {
             Part::Text { text, .. } => (Block::Text, text, None),
@@ -79,10 +80,14 @@ fn deltas<'a>(choice: u32, said: &'a Choice<'a>) -> Vec<Delta<'a>> {
             deltas.push(Delta::Text { choice, block, text: Cow::Borrowed(text) });
         }
         deltas.extend(signature.map(|signature| Delta::Signed { choice, block, signature: signature.clone() }));
+        // They are the text's, and some dialects have a place for them within it only.
+        if matches!(part, Part::Text { .. }) {
+            deltas.extend(logprobs.take());
+        }
         deltas.push(Delta::End { choice, block });
         block = block.saturating_add(1);
     }
-    deltas.extend(said.logprobs.clone().map(|json| Delta::Logprobs { choice, json }));
+    deltas.extend(logprobs);
     deltas.push(Delta::Finish { choice, reason: said.finish, stop_sequence: said.stop_sequence.clone() });
     deltas
 }
@@ -105,6 +110,20 @@ mod tests {
         ] {
             let stream = String::from_utf8(replay(&answer, dialect, &stamp, true).expect("a stream")).expect("text");
             assert!(stream.contains("four") && stream.contains(end), "{}: {stream}", dialect.name());
+        }
+    }
+
+    #[test]
+    fn log_probabilities_are_replayed_within_their_text_and_on_one_line() {
+        let logprobs = "{\"content\":[\n {\"token\":\"four\",\"logprob\":-0.5,\"top_logprobs\":[]}\n]}";
+        let whole = String::from_utf8_lossy(WHOLE).replace("\"finish_reason\"", &format!("\"logprobs\":{logprobs},\"finish_reason\""));
+        let answer = read(Dialect::OpenAiChat, whole.as_bytes()).expect("an answer");
+        let stamp = Stamp { id: "chatcmpl-1", created: 1, model: "@all" };
+        for dialect in [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini] {
+            let stream = replay(&answer, dialect, &stamp, true).expect("a stream");
+            let heard = super::super::accumulated::Accumulated::of(dialect, &stream).answer();
+            let said = heard.choices.first().and_then(|choice| choice.logprobs.as_ref()).map(|json| json.get());
+            assert!(said.is_some_and(|json| json.contains("-0.5")), "{}: {}", dialect.name(), String::from_utf8_lossy(&stream));
         }
     }
 

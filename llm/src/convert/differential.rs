@@ -4,7 +4,6 @@
 //! dialect is added to [`DIALECTS`]; its recordings are picked up where they are.
 
 use std::{
-    borrow::Cow,
     fs,
     path::{Path, PathBuf},
 };
@@ -12,13 +11,8 @@ use std::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{
-    Answer, Ask, Block, Choice, Delta, FinishReason, Part, Signature, Stamp, StreamConverter, ToolCall, answer, hub, request, take_over,
-};
-use crate::{
-    dialect::Dialect,
-    stream::sse::{Boundary, Event},
-};
+use super::{Answer, Ask, Choice, Part, Signature, Stamp, StreamConverter, accumulated::Accumulated, answer, hub, request};
+use crate::dialect::Dialect;
 
 const DIALECTS: [Dialect; 4] = [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::AnthropicMessages, Dialect::Gemini];
 
@@ -46,20 +40,7 @@ fn read_buffered(dialect: Dialect, body: &[u8]) -> Value {
 }
 
 fn read_streamed(dialect: Dialect, stream: &[u8]) -> Value {
-    let mut reader = hub::Reader::new(dialect).unwrap();
-    let mut whole = Accumulated::default();
-    let (mut boundary, mut rest) = (Boundary::default(), stream);
-    while let Some(end) = boundary.next_end(rest) {
-        let event = Event::read(&rest[..end]);
-        let mut deltas = Vec::new();
-        reader.read(&event, &mut deltas);
-        deltas.iter().for_each(|delta| whole.take(delta));
-        rest = &rest[end..];
-    }
-    let mut deltas = Vec::new();
-    reader.finish(&mut deltas);
-    deltas.iter().for_each(|delta| whole.take(delta));
-    said(&whole.answer())
+    said(&Accumulated::of(dialect, stream).answer())
 }
 
 fn convert(from: Dialect, stream: &[u8], to: Dialect, cuts: &[usize]) -> Vec<u8> {
@@ -176,102 +157,6 @@ fn as_streamed(mut expected: Value, to: Dialect) -> Value {
         *parts = said;
     }
     expected
-}
-
-/// Deltas put together, with their order checked as readers promise it.
-#[derive(Default)]
-struct Accumulated {
-    started: bool,
-    ended: bool,
-    choices: Vec<AccumulatedChoice>,
-    usage: Option<crate::usage::Usage>,
-}
-
-#[derive(Default)]
-struct AccumulatedChoice {
-    blocks: Vec<(Block<'static>, String, Option<Signature<'static>>, bool)>,
-    logprobs: Vec<Value>,
-    finish: Option<(FinishReason, Option<String>)>,
-}
-
-impl Accumulated {
-    fn take(&mut self, delta: &Delta<'_>) {
-        assert!(!self.ended, "nothing follows an error: {delta:?}");
-        match delta {
-            Delta::Start { .. } => assert!(!std::mem::replace(&mut self.started, true)),
-            Delta::Begin { choice, block, kind } => self.begin(*choice, *block, kind),
-            Delta::Text { choice, block, text } => {
-                let block = self.block(*choice, *block);
-                assert!(!block.3, "text of a block that ended");
-                block.1.push_str(text);
-            }
-            Delta::Signed { choice, block, signature } => {
-                let own = Signature { origin: signature.origin, value: Cow::Owned(signature.value.clone().into_owned()) };
-                self.block(*choice, *block).2 = Some(own);
-            }
-            Delta::Logprobs { choice, json } => {
-                let json: Value = serde_json::from_str(json.get()).unwrap();
-                self.choice(*choice).logprobs.extend(json["content"].as_array().cloned().unwrap_or_default());
-            }
-            Delta::End { choice, block } => assert!(!std::mem::replace(&mut self.block(*choice, *block).3, true)),
-            Delta::Finish { choice, reason, stop_sequence } => {
-                let choice = self.choice(*choice);
-                assert!(choice.blocks.iter().all(|block| block.3), "every block ends before its choice");
-                assert!(choice.finish.replace((*reason, stop_sequence.as_ref().map(|text| text.clone().into_owned()))).is_none());
-            }
-            Delta::Usage(usage) => take_over(&mut self.usage, usage),
-            Delta::Error { .. } => self.ended = true,
-            Delta::Ping => {}
-        }
-    }
-
-    fn begin(&mut self, choice: u32, block: u32, kind: &Block<'_>) {
-        assert!(self.started);
-        let kind = match kind {
-            Block::Text => Block::Text,
-            Block::Thinking => Block::Thinking,
-            Block::Refusal => Block::Refusal,
-            Block::ToolCall { id, name } => Block::ToolCall { id: id.to_string().into(), name: name.to_string().into() },
-        };
-        let choice = self.choice(choice);
-        let is_call = |kind: &Block<'_>| matches!(kind, Block::ToolCall { .. });
-        assert!(choice.blocks.iter().all(|known| known.3 || (is_call(&known.0) && is_call(&kind))), "only calls interleave");
-        assert_eq!(usize::try_from(block).unwrap(), choice.blocks.len());
-        choice.blocks.push((kind, String::new(), None, false));
-    }
-
-    fn choice(&mut self, choice: u32) -> &mut AccumulatedChoice {
-        let place = usize::try_from(choice).unwrap();
-        while self.choices.len() <= place {
-            self.choices.push(AccumulatedChoice::default());
-        }
-        &mut self.choices[place]
-    }
-
-    fn block(&mut self, choice: u32, block: u32) -> &mut (Block<'static>, String, Option<Signature<'static>>, bool) {
-        &mut self.choice(choice).blocks[usize::try_from(block).unwrap()]
-    }
-
-    fn answer(self) -> Answer<'static> {
-        let choices = self.choices.into_iter().map(|choice| {
-            assert!(self.ended || choice.blocks.iter().all(|block| block.3), "every block ends");
-            let (finish, stop_sequence) = choice.finish.unwrap_or((FinishReason::Other, None));
-            let logprobs = (!choice.logprobs.is_empty())
-                .then(|| Cow::Owned(serde_json::value::to_raw_value(&json!({ "content": choice.logprobs })).unwrap()));
-            let parts = choice.blocks.into_iter().map(|(kind, text, signature, _)| part_of(kind, text.into(), signature)).collect();
-            Choice { parts, finish, stop_sequence: stop_sequence.map(Cow::Owned), logprobs }
-        });
-        Answer { id: "".into(), created: None, model: "".into(), choices: choices.collect(), usage: self.usage }
-    }
-}
-
-fn part_of(kind: Block<'static>, text: Cow<'static, str>, signature: Option<Signature<'static>>) -> Part<'static> {
-    match kind {
-        Block::Text => Part::Text { text, cache: None },
-        Block::Thinking => Part::Thinking { text, signature },
-        Block::Refusal => Part::Refusal { text },
-        Block::ToolCall { id, name } => Part::ToolCall(ToolCall { id, name, arguments: text, signature, cache: None }),
-    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Reads a request.
-pub(super) fn read_conversation(dialect: Dialect, body: &[u8]) -> Option<Result<Conversation<'_>, ReadRequestError>> {
+pub(crate) fn read_conversation(dialect: Dialect, body: &[u8]) -> Option<Result<Conversation<'_>, ReadRequestError>> {
     match dialect {
         Dialect::OpenAiChat => Some(openai_chat::read_conversation(body)),
         Dialect::OpenAiResponses => Some(openai_responses::read_conversation(body)),

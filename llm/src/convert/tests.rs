@@ -127,6 +127,30 @@ fn a_picture_among_results_is_shown_by_the_user() {
 }
 
 #[test]
+fn a_message_of_which_nothing_is_left_is_left_out() {
+    let body = r#"{"model":"m","input":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"input_file","file_url":"https://x"}]},
+        {"role":"assistant","content":[{"type":"refusal","refusal":"no, "},{"type":"refusal","refusal":"never"}]}]}"#;
+    let (body, dropped) = written(Dialect::OpenAiResponses, body, Dialect::OpenAiChat, &ASK);
+    assert_eq!((dropped.as_str(), body["messages"].as_array().unwrap().len()), ("file.url", 2), "{body}");
+    assert_eq!(body["messages"][1]["refusal"], "no, never");
+}
+
+#[test]
+fn a_stream_that_never_says_why_it_ended_has_an_end_all_the_same() {
+    let stream = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n";
+    for (to, end) in
+        [(Dialect::OpenAiResponses, "response.completed"), (Dialect::AnthropicMessages, "message_stop"), (Dialect::Gemini, "finishReason")]
+    {
+        let mut converter = StreamConverter::new(Dialect::OpenAiChat, to, &STAMP, true).unwrap();
+        let mut out = Vec::new();
+        converter.push(stream, &mut out);
+        converter.finish(&mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(end), "{text}");
+    }
+}
+
+#[test]
 fn a_malformed_call_is_an_error_buffered_and_streamed() {
     let body = br#"{"choices":[{"message":{"content":null},"finish_reason":"malformed_function_call"}]}"#;
     assert_eq!(answer(Dialect::OpenAiChat, body, Dialect::OpenAiResponses, &STAMP), Err(ConvertError::MalformedCall));

@@ -24,6 +24,14 @@ pub(crate) fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
     out.push(b'}');
 }
 
+/// Makes the JSON that was written since `from` one line, as an event has to be: a line break in raw JSON is white space.
+pub(crate) fn keep_in_line(out: &mut [u8], from: usize) {
+    let written = out.get_mut(from..).unwrap_or_default();
+    if memchr::memchr2(b'\n', b'\r', written).is_some() {
+        written.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    }
+}
+
 impl Object<'_> {
     /// A member.
     pub(crate) fn member(&mut self, name: &str, value: impl Serialize) -> &mut Self {

@@ -60,6 +60,8 @@ pub struct StreamMeter {
     partial: Vec<u8>,
     /// The current event outgrew the limit and is passed on unread.
     outgrown: bool,
+    /// The last event was left out: so is what is left of the line break at its end.
+    withheld: bool,
     seen: Seen,
 }
 
@@ -135,16 +137,19 @@ impl StreamMeter {
 
     fn of(dialect: Option<Dialect>, usage_events: UsageEvents, limit: usize) -> Self {
         let (boundary, seen) = (Boundary::default(), Seen::default());
-        Self { dialect, usage_events, limit, boundary, partial: Vec::new(), outgrown: false, seen }
+        Self { dialect, usage_events, limit, boundary, partial: Vec::new(), outgrown: false, withheld: false, seen }
     }
 
     /// Takes a chunk as it came and adds to `forward` what is to go to the caller now.
     pub fn push(&mut self, chunk: Bytes, forward: &mut Vec<Bytes>) {
+        let between_events = self.partial.is_empty() && !self.outgrown;
+        let left_over = if between_events { self.boundary.rest_of_break(&chunk) } else { 0 };
         // `run` is where the bytes begin that are to be forwarded together, `at` where the current event does.
-        let (mut run, mut at) = (0_usize, 0_usize);
+        let (mut run, mut at) = (if self.withheld { left_over } else { 0 }, left_over);
         while let Some(length) = self.boundary.next_end(chunk.get(at..).unwrap_or_default()) {
             let end = at.saturating_add(length);
             let withhold = self.finish_event(chunk.get(at..end).unwrap_or_default());
+            self.withheld = withhold;
             if withhold {
                 forward_slice(&chunk, run, at, forward);
                 self.partial.clear();
@@ -154,13 +159,7 @@ impl StreamMeter {
             }
             at = end;
         }
-        let rest = chunk.get(at..).unwrap_or_default();
-        if self.partial.is_empty() && rest == b"\n" {
-            // The second half of a CRLF whose first half ended the last event.
-            at = chunk.len();
-        } else {
-            self.keep_partial(rest);
-        }
+        self.keep_partial(chunk.get(at..).unwrap_or_default());
         if !self.holds() {
             forward_slice(&chunk, run, chunk.len(), forward);
         } else if self.outgrown {

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr2, memchr2_iter};
 
 /// The end of an event, looked for across chunks. Holds no bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +20,13 @@ pub struct Boundary {
 }
 
 impl Boundary {
+    /// How many of the bytes that come next, between two events, are left of the line break that ended the one before: its LF, or none.
+    pub(crate) fn rest_of_break(&mut self, bytes: &[u8]) -> usize {
+        let is_rest = self.after_return && bytes.first() == Some(&b'\n');
+        self.after_return &= bytes.is_empty();
+        usize::from(is_rest)
+    }
+
     /// Reads on to the end of the current event: the offset behind it, or `None` if all bytes belong to it and it goes on.
     pub fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0_usize;
@@ -74,6 +81,8 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Self {
         let mut event = Event { name: None, data: None };
+        // What is left of the line break that ended the event before stands before everything, a mark too.
+        let bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         while !rest.is_empty() {
             let length = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
@@ -106,7 +115,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// Writes an event with this data; line breaks in it make it several `data` lines.
+/// Writes an event with this data; line breaks in it, of all three kinds, make it several `data` lines.
 #[must_use]
 pub fn write_data(data: &[u8]) -> bytes::Bytes {
     write(&[], data)
@@ -119,13 +128,16 @@ pub fn write_named(name: &str, data: &[u8]) -> bytes::Bytes {
 }
 
 fn write(first_line: &[u8], data: &[u8]) -> bytes::Bytes {
-    let lines = memchr_iter(b'\n', data).count().saturating_add(1);
+    let lines = memchr2_iter(b'\n', b'\r', data).count().saturating_add(1);
     let mut out = Vec::with_capacity(first_line.len().saturating_add(data.len()).saturating_add(lines.saturating_mul(6)).saturating_add(2));
     out.extend_from_slice(first_line);
-    for line in data.split(|byte| *byte == b'\n') {
+    let mut rest = Some(data);
+    while let Some(data) = rest {
+        let (line, behind) = data.split_at_checked(memchr2(b'\n', b'\r', data).unwrap_or(data.len())).unwrap_or((data, &[]));
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(line);
         out.push(b'\n');
+        rest = behind.strip_prefix(b"\r\n").or_else(|| behind.get(1..));
     }
     out.push(b'\n');
     out.into()

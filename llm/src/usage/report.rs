@@ -115,7 +115,7 @@ fn top_level_value(reply: &[u8], at: usize, key_length: usize) -> Option<Value<'
     Some(value)
 }
 
-pub(super) fn find_from_front<'a>(reply: &'a [u8], name: &str) -> Result<Option<Value<'a>>, ReadUsageError> {
+pub(crate) fn find_from_front<'a>(reply: &'a [u8], name: &str) -> Result<Option<Value<'a>>, ReadUsageError> {
     let mut cursor = Cursor::new(reply);
     let whole = cursor.value()?;
     cursor.end()?;

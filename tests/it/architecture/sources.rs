@@ -25,7 +25,7 @@ fn workspace() -> &'static Path {
 
 fn sources() -> Vec<Source> {
     let mut files = Vec::new();
-    for member in ["api", "bench", "cli", "entity", "llm", "migration", "policy", "tests", "web-schema", "worker"] {
+    for member in ["api", "bench", "cli", "entity", "fuzz", "llm", "migration", "policy", "tests", "web-schema", "worker"] {
         collect(&workspace().join(member), &mut files);
     }
     assert!(files.len() > 100, "the sources are not where this test looks for them");

@@ -223,7 +223,8 @@ fn provider_key(value: &HeaderValue) -> Result<SecretString, ReadFailure> {
     }
 }
 
-fn read_tags(value: &HeaderValue, tags: &mut Vec<(Arc<str>, Arc<str>)>) -> Result<(), ReadFailure> {
+/// Reads the tags of one header and adds them to those there are.
+pub(crate) fn read_tags(value: &HeaderValue, tags: &mut Vec<(Arc<str>, Arc<str>)>) -> Result<(), ReadFailure> {
     let name = "X-Modelux-User-Tags";
     let refuse = |problem| Err(ReadFailure::Header { name, problem });
     for pair in utf8(name, value)?.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {

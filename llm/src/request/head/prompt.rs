@@ -108,6 +108,9 @@ fn measure_part(cursor: &mut Cursor<'_>, found: &mut Found, levels: u32) -> Resu
             found.models.push(value.range());
         } else if value.kind() != Kind::Null {
             mark_by_member(&mut marks, &name, &value)?;
+            if matches!(&*name, b"file" | b"source" | b"file_data") {
+                mark_by_content(&mut marks, &value, found, below)?;
+            }
         }
     }
     found.take(marks, image_bytes, length(start, cursor.position()));
@@ -150,6 +153,32 @@ pub(super) fn mark_by_member(marks: &mut Marks, name: &[u8], value: &Value<'_>) 
     Ok(())
 }
 
+/// What a file or a document is of: a picture in it is one, whatever the part calls itself, for whoever is sent it next may be shown it.
+fn mark_by_content(marks: &mut Marks, content: &Value<'_>, found: &mut Found, levels: u32) -> Result<(), SyntaxError> {
+    if content.kind() != Kind::Object {
+        marks.image |= content.key_bytes().strip_prefix(b"data:").is_some_and(is_picture);
+        return Ok(());
+    }
+    let mut cursor = Cursor::new(content.raw());
+    let mut walk = cursor.begin_object()?;
+    while let Some(key) = cursor.next_key(&mut walk)? {
+        match &*key.key_bytes() {
+            b"content" => measure_part(&mut cursor, found, levels)?,
+            b"media_type" => marks.image |= is_picture(&cursor.value()?.key_bytes()),
+            b"file_data" | b"data" | b"url" => {
+                marks.image |= cursor.value()?.key_bytes().strip_prefix(b"data:").is_some_and(is_picture);
+            }
+            _ => drop(cursor.value()?),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a media type, with whatever stands behind it, is that of a picture.
+fn is_picture(media_type: &[u8]) -> bool {
+    media_type.get(..6).is_some_and(|kind| kind.eq_ignore_ascii_case(b"image/"))
+}
+
 /// Gemini's data is what its media type says; where that isn't said, it may be a picture and a file.
 fn mark_by_media_type(marks: &mut Marks, data: &Value<'_>) -> Result<(), SyntaxError> {
     if data.kind() != Kind::Object {
@@ -164,7 +193,7 @@ fn mark_by_media_type(marks: &mut Marks, data: &Value<'_>) -> Result<(), SyntaxE
         let value = cursor.value()?;
         if matches!(&*key.key_bytes(), b"mimeType" | b"mime_type") {
             let said = value.key_bytes();
-            is_image = said.get(..6).map(|kind| kind.eq_ignore_ascii_case(b"image/"));
+            is_image = said.get(..6).map(is_picture);
         }
     }
     marks.image |= is_image.unwrap_or(true);

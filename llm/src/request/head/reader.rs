@@ -130,7 +130,8 @@ impl<'a> Reader<'a> {
         self.layout.embeds |= prompt.embeds();
         let found = prompt::measure(prompt, cursor, &mut self.sizes)?;
         self.provider_state = self.provider_state.or(found.reference.then_some("item_reference"));
-        self.layout.more_models = found.models;
+        // One prompt beside another is for no provider; should one take it, no model is named that nobody decided on.
+        self.layout.more_models.extend(found.models);
         Ok(())
     }
 

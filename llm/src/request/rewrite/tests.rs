@@ -123,6 +123,14 @@ fn every_dialect_is_limited_by_its_own_member_and_named_by_its_own_model() {
 }
 
 #[test]
+fn every_model_of_a_batch_is_the_new_one_also_where_another_prompt_stands_beside_it() {
+    for beside in ["", r#","contents":[]"#, r#","content":{}"#] {
+        let body = |model: &str| format!(r#"{{"requests":[{{"model":"models/{model}"}},{{"model":"models/{model}"}}]{beside}}}"#);
+        assert_eq!(limited_as(Dialect::Gemini, &body("m"), 9), body("new"));
+    }
+}
+
+#[test]
 fn a_thinking_budget_stays_below_the_limit_that_contains_it() {
     let body = |limit: u32, budget: u32| {
         format!(r#"{{"model":"new","max_tokens":{limit},"thinking":{{"type":"enabled","budget_tokens":{budget}}},"messages":[]}}"#)

@@ -45,12 +45,15 @@ fn a_report_nobody_asked_for_is_withheld_and_still_counted() {
 
 #[test]
 fn a_report_is_withheld_wherever_it_is_cut() {
-    let stream = [TEXT, USAGE, DONE].concat();
-    for cut in 0..stream.len() {
-        let (before, behind) = stream.split_at(cut);
-        let (forwarded, outcome) = run(withholding(), &[before, behind]);
-        assert_eq!(forwarded, [TEXT, DONE].concat(), "cut at {cut}");
-        assert_eq!(outcome.verdict(PROMPT).source, UsageSource::Provider);
+    for end in ["\n", "\r\n"] {
+        let [text, report, done] = [TEXT, USAGE, DONE].map(|event| event.replace('\n', end));
+        let stream = [text.as_str(), &report, &done].concat();
+        for cut in 0..stream.len() {
+            let (before, behind) = stream.split_at(cut);
+            let (forwarded, outcome) = run(withholding(), &[before, behind]);
+            assert_eq!(forwarded, [text.as_str(), &done].concat(), "cut at {cut}");
+            assert_eq!(outcome.verdict(PROMPT).source, UsageSource::Provider);
+        }
     }
 }
 

@@ -52,10 +52,20 @@ fn comments_other_fields_and_a_mark_at_the_start_are_passed_over() {
 }
 
 #[test]
+fn a_mark_that_begins_an_event_is_passed_over_also_behind_the_second_half_of_a_line_break() {
+    let stream = "data: a\r\n\r\n\u{feff}data: b\r\n\r\n".as_bytes();
+    for cut in 0..stream.len() {
+        let read = |event: &Vec<u8>| Event::read(event).data.map(Cow::into_owned);
+        let read: Vec<Vec<u8>> = frame(stream, &[cut]).iter().filter_map(read).collect();
+        assert_eq!(read, [b"a", b"b"], "cut at {cut}");
+    }
+}
+
+#[test]
 fn written_data_is_read_back() {
-    for text in ["", "a", "a\nb\n"] {
+    for (text, read) in [("", ""), ("a", "a"), ("a\nb\n", "a\nb\n"), ("a\rb\r\nc\r", "a\nb\nc\n")] {
         let written = write_data(text.as_bytes());
-        assert_eq!(data(&written), [text]);
+        assert_eq!(data(&written), [read]);
     }
 }
 

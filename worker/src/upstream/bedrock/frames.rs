@@ -30,6 +30,8 @@ pub(crate) struct Frames {
     held: BytesMut,
     /// What the payloads are in.
     spoken: Dialect,
+    /// A frame could not be read: nothing behind it is.
+    broken: bool,
 }
 
 /// What a chunk of `InvokeModel` is.
@@ -54,8 +56,8 @@ struct Exception<'a> {
 }
 
 impl Frames {
-    pub(super) fn new(spoken: Dialect) -> Self {
-        Self { held: BytesMut::new(), spoken }
+    pub(crate) fn new(spoken: Dialect) -> Self {
+        Self { held: BytesMut::new(), spoken, broken: false }
     }
 
     /// Takes what has arrived.
@@ -63,18 +65,27 @@ impl Frames {
         self.held.extend_from_slice(bytes);
     }
 
-    /// The events of all frames that are whole; `None` where there is none.
+    /// The events of all frames that are whole; `None` where there is none. What was said before a frame that can't be read comes first, and
+    /// the error when more is asked for.
     pub(crate) fn next_events(&mut self) -> Result<Option<Bytes>, FrameError> {
         let mut said = BytesMut::new();
-        while let Some(message) = self.next_frame()? {
-            said.extend_from_slice(&self.say(&message)?);
+        while !self.broken {
+            match self.next_event() {
+                Ok(Some(event)) => said.extend_from_slice(&event),
+                Ok(None) => return Ok((!said.is_empty()).then(|| said.freeze())),
+                Err(FrameError) => self.broken = true,
+            }
         }
-        Ok((!said.is_empty()).then(|| said.freeze()))
+        if said.is_empty() { Err(FrameError) } else { Ok(Some(said.freeze())) }
     }
 
     /// Whether what came ends with a whole frame.
     pub(crate) fn is_between_frames(&self) -> bool {
         self.held.is_empty()
+    }
+
+    fn next_event(&mut self) -> Result<Option<Bytes>, FrameError> {
+        self.next_frame()?.map(|message| self.say(&message)).transpose()
     }
 
     fn next_frame(&mut self) -> Result<Option<Message>, FrameError> {
@@ -219,5 +230,17 @@ mod tests {
             frames.push(&bytes);
             assert_eq!(frames.next_events(), Err(FrameError));
         }
+    }
+
+    #[test]
+    fn what_was_said_before_a_damaged_frame_is_heard_although_both_arrive_together() {
+        let good = event("messageStart", r#"{"role":"assistant"}"#);
+        let mut damaged = good.clone();
+        *damaged.last_mut().expect("a byte") ^= 1;
+        let mut frames = Frames::new(Dialect::BedrockConverse);
+        frames.push(&[&good[..], &damaged, &good].concat());
+        let said = frames.next_events().expect("readable").expect("an event");
+        assert_eq!(said, "event: messageStart\ndata: {\"role\":\"assistant\"}\n\n");
+        assert_eq!((frames.next_events(), frames.next_events()), (Err(FrameError), Err(FrameError)));
     }
 }

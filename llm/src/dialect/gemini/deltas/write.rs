@@ -7,7 +7,7 @@ use super::super::{
     content::{PartBody, call_part, write_signature},
 };
 use crate::{
-    convert::{Block, Delta, FinishReason, Signature, Stamp, ToolCall, take_over},
+    convert::{Block, Delta, FinishReason, Signature, Stamp, ToolCall, take_over, writing::keep_in_line},
     usage::Usage,
 };
 
@@ -62,15 +62,17 @@ impl DeltaWriter {
         }
     }
 
-    /// Writes the ends and the usage; nothing follows.
+    /// Writes the ends and the usage; nothing follows. A stream that said of no answer why it ended still ends: clients tell by that word
+    /// whether it was cut.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        let finished = std::mem::take(&mut self.finished);
-        let usage = self.usage.take();
-        if !finished.is_empty() || usage.is_some() {
-            let candidates = finished.into_iter().map(|(choice, reason)| CandidateBody::finished(choice, reason)).collect();
-            let body = self.reply(candidates, usage.as_ref().map(UsageBody::from)).to_json();
-            frame(&body, out);
+        let mut finished = std::mem::take(&mut self.finished);
+        if finished.is_empty() {
+            finished.push((0, FinishReason::Other));
         }
+        let candidates = finished.into_iter().map(|(choice, reason)| CandidateBody::finished(choice, reason)).collect();
+        let usage = self.usage.take();
+        let body = self.reply(candidates, usage.as_ref().map(UsageBody::from)).to_json();
+        frame(&body, out);
     }
 
     /// Writes an error; nothing may follow.
@@ -137,7 +139,8 @@ impl DeltaWriter {
 
 fn frame(body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
-    // A line break within JSON is white space that stands in a call's arguments; it would end the line of data.
-    out.extend(body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    let from = out.len();
+    out.extend_from_slice(body);
+    keep_in_line(out, from);
     out.extend_from_slice(b"\n\n");
 }

@@ -56,9 +56,14 @@ fn write_turn(turn: &Turn<'_>, messages: &mut Array<'_>, dropped: &mut Dropped) 
 }
 
 fn write_spoken(role: &str, name: Option<&str>, parts: &[&Part<'_>], messages: &mut Array<'_>, dropped: &mut Dropped) {
+    let placed = placed(parts.iter().copied(), dropped);
+    // Servers refuse a list of nothing.
+    if placed.is_empty() && !parts.is_empty() {
+        return;
+    }
     messages.object(|message| {
         message.member("role", role).optional("name", name);
-        write_content(parts, message, dropped);
+        write_content(&placed, message, dropped);
     });
 }
 
@@ -68,18 +73,20 @@ fn write_result(result: &ToolResult<'_>, messages: &mut Array<'_>, dropped: &mut
     }
     note_cache(result.cache.is_some(), dropped);
     let shown = |part: &&Part<'_>| !matches!(part, Part::Image(_) | Part::Media(_));
+    let placed = placed(result.parts.iter().filter(shown), dropped);
     messages.object(|message| {
         message.member("role", "tool").member("tool_call_id", &*result.call_id);
-        write_content(&result.parts.iter().filter(shown).collect::<Vec<_>>(), message, dropped);
+        write_content(&placed, message, dropped);
     });
 }
 
 fn write_assistant(turn: &Turn<'_>, messages: &mut Array<'_>, dropped: &mut Dropped) {
     let is_said = |part: &&Part<'_>| !matches!(part, Part::ToolCall(_) | Part::Thinking { .. } | Part::Refusal { .. });
-    let said: Vec<&Part<'_>> = turn.parts.iter().filter(is_said).collect();
+    let said = placed(turn.parts.iter().filter(is_said), dropped);
     let calls: Vec<&ToolCall<'_>> =
         turn.parts.iter().filter_map(|part| if let Part::ToolCall(call) = part { Some(call) } else { None }).collect();
-    let refusal = turn.parts.iter().find_map(|part| if let Part::Refusal { text } = part { Some(&**text) } else { None });
+    let refusals: Vec<&str> =
+        turn.parts.iter().filter_map(|part| if let Part::Refusal { text } = part { Some(&**text) } else { None }).collect();
     let thoughts: Vec<&Part<'_>> = turn.parts.iter().filter(|part| keeps_thought(part, dropped)).collect();
     messages.object(|message| {
         message.member("role", "assistant").optional("name", turn.name.as_deref());
@@ -88,7 +95,7 @@ fn write_assistant(turn: &Turn<'_>, messages: &mut Array<'_>, dropped: &mut Drop
         } else {
             write_content(&said, message, dropped);
         }
-        message.optional("refusal", refusal);
+        message.optional("refusal", (!refusals.is_empty()).then(|| refusals.concat()));
         if !thoughts.is_empty() {
             message.array("reasoning_details", |details| {
                 for (index, part) in thoughts.iter().enumerate() {
@@ -137,6 +144,24 @@ fn write_call(call: &ToolCall<'_>, list: &mut Array<'_>, dropped: &mut Dropped) 
     });
 }
 
+/// The parts that have a place in a message; the others are named.
+fn placed<'p>(parts: impl Iterator<Item = &'p Part<'p>>, dropped: &mut Dropped) -> Vec<&'p Part<'p>> {
+    let has_place = |part: &&Part<'_>| {
+        match part {
+            Part::Text { .. } | Part::Refusal { .. } | Part::Opaque { dialect: Dialect::OpenAiChat, .. } => return true,
+            Part::Image(Image { source: ImageSource::File(_), .. }) => dropped.note("image.file_id"),
+            Part::Media(Media { source: ImageSource::Url(_), .. }) => dropped.note("file.url"),
+            Part::Image(_) | Part::Media(_) => return true,
+            Part::Opaque { json, .. } => dropped.note_part(json),
+            Part::Thinking { .. } => dropped.note("thinking"),
+            Part::ToolCall(_) => dropped.note("tool_call"),
+            Part::ToolResult(_) => dropped.note("tool_result"),
+        }
+        false
+    };
+    parts.filter(has_place).collect()
+}
+
 /// One text is written as text, which every server takes; anything else as a list.
 fn write_content(parts: &[&Part<'_>], message: &mut Object<'_>, dropped: &mut Dropped) {
     match parts {
@@ -164,22 +189,17 @@ fn write_part(part: &Part<'_>, list: &mut Array<'_>, dropped: &mut Dropped) {
         }
         Part::Image(image) => write_image(image, list, dropped),
         Part::Media(media) => write_media(media, list, dropped),
-        Part::Opaque { dialect: Dialect::OpenAiChat, json } => {
+        Part::Opaque { json, .. } => {
             list.element(json);
         }
-        Part::Opaque { json, .. } => dropped.note_part(json),
-        Part::Thinking { .. } => dropped.note("thinking"),
-        Part::ToolCall(_) => dropped.note("tool_call"),
-        Part::ToolResult(_) => dropped.note("tool_result"),
+        // None of them has a place here.
+        Part::Thinking { .. } | Part::ToolCall(_) | Part::ToolResult(_) => {}
     }
 }
 
 fn write_image(image: &Image<'_>, list: &mut Array<'_>, dropped: &mut Dropped) {
     note_cache(image.cache.is_some(), dropped);
-    let Some(url) = image.source.url() else {
-        dropped.note("image.file_id");
-        return;
-    };
+    let Some(url) = image.source.url() else { return };
     list.object(|item| {
         item.member("type", "image_url").object("image_url", |inner| {
             inner.member("url", &*url).optional("detail", image.detail.as_deref());
@@ -213,7 +233,7 @@ fn write_media(media: &Media<'_>, list: &mut Array<'_>, dropped: &mut Dropped) {
                 });
             });
         }
-        ImageSource::Url(_) => dropped.note("file.url"),
+        ImageSource::Url(_) => {}
     }
 }
 

@@ -242,11 +242,13 @@ impl DeltaWriter {
 
     fn event(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
         out.extend_from_slice(b"data: ");
+        let from = out.len();
         writing::object(out, |body| {
             body.member("id", &*self.id).member("object", "chat.completion.chunk").member("created", self.created);
             body.member("model", &*self.model);
             write(body);
         });
+        writing::keep_in_line(out, from);
         out.extend_from_slice(b"\n\n");
     }
 }

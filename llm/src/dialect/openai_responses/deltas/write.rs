@@ -277,10 +277,12 @@ impl DeltaWriter {
         for text in ["event: ", name, "\ndata: "] {
             out.extend_from_slice(text.as_bytes());
         }
+        let from = out.len();
         writing::object(out, |body| {
             body.member("type", name).member("sequence_number", sequence);
             write(body);
         });
+        writing::keep_in_line(out, from);
         out.extend_from_slice(b"\n\n");
     }
 }

@@ -1,0 +1,4 @@
+//! See `llm::fuzzing::openai_chat`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| llm::fuzzing::openai_chat(input));
