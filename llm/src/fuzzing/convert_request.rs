@@ -116,12 +116,13 @@ fn understood(conversation: &Conversation<'_>) -> String {
 }
 
 fn is_embedded(from: Dialect, body: &[u8], to: Dialect, model: &str) {
-    let Some(Ok(converted)) = embeddings::request(from, body, to, model) else { return };
+    let wanted = embeddings::Wanted { model, dimensions: None };
+    let Some(Ok(converted)) = embeddings::request(from, body, to, wanted) else { return };
     assert!(json::is_text(&converted.body), "no JSON: {}", shown(&converted.body));
     let addressed = Addressed { model, stream: false };
     let head = to.read_head(&converted.body, Some(addressed)).unwrap_or_else(|error| panic!("{error}: {}", shown(&converted.body)));
     assert!(head.embeds && !head.stream, "{}", shown(&converted.body));
-    let again = embeddings::request(to, &converted.body, to, model).expect("a dialect of embeddings").expect("what was written is read");
+    let again = embeddings::request(to, &converted.body, to, wanted).expect("a dialect of embeddings").expect("what was written is read");
     assert_eq!(shown(&again.body), shown(&converted.body), "said again it is the same");
 }
 
