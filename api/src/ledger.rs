@@ -10,9 +10,11 @@
 //! Locking: each operation is one transaction that locks all of its accounts first, in the order of their ids, and touches leases only
 //! under the lock of their account. So operations can't deadlock, and SQLite and PostgreSQL behave alike (SQLite has one writer).
 //!
-//! A lost worker: its leases count until their deadline (expiry + the longest exchange), or until the worker is back and says that
-//! everything it had on disk is shipped. Then the rest goes back. A worker that is back and still shipping keeps its old leases from their
-//! deadline.
+//! A lost worker: its leases count until the worker is back and says that everything it had on disk is shipped; then the rest goes back.
+//! Nobody knows of one that is only cut off how much it went on to spend, so its money is given to nobody else before a deadline (expiry +
+//! the longest exchange + [`LeaseLimits::lost`]). A worker that is back and still shipping keeps its old leases from it.
+//!
+//! Messages of a worker are taken in in the order in which it sent them, or not at all, whichever control plane they reach.
 //!
 //! Leaves out: decisions. What to do at a cap is the engine's business; prices and periods are the policy crate's.
 
@@ -44,14 +46,16 @@ pub struct LeaseLimits {
     pub ttl: TimeDelta,
     /// A worker silent for longer counts as lost: it is not asked for money back, and gets no share of what is left.
     pub silence: TimeDelta,
-    /// The longest an exchange may take; leases of a lost worker are held this much longer.
+    /// The longest an exchange may take: so long after its lease a worker that is cut off may still be spending.
     pub exchange: TimeDelta,
+    /// How long after that the money of a lost worker is kept for the events that it has on its disk.
+    pub lost: TimeDelta,
 }
 
 impl Default for LeaseLimits {
-    /// 15 minutes, 10 seconds, 10 minutes.
+    /// 15 minutes, 10 seconds, 10 minutes, a day.
     fn default() -> Self {
-        Self { ttl: TimeDelta::minutes(15), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) }
+        Self { ttl: TimeDelta::minutes(15), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10), lost: TimeDelta::days(1) }
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Model {
     pub version: String,
     /// Raised at every start, so that an old life can be told from the new one.
     pub incarnation: i64,
+    /// Number of the last message about money that was taken in from this life.
+    pub link_sequence: i64,
     /// How it is, in the words of the link.
     pub state: String,
     /// When it enrolled first.

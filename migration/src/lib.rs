@@ -30,6 +30,7 @@ mod m20261125_000013_add_webhook_secrets;
 mod m20261125_000014_add_logged_facts;
 mod m20261130_000015_add_cache_outcome;
 mod m20261130_000016_create_worker_health;
+mod m20261201_000017_add_link_sequence;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000014_add_logged_facts::Migration),
             Box::new(m20261130_000015_add_cache_outcome::Migration),
             Box::new(m20261130_000016_create_worker_health::Migration),
+            Box::new(m20261201_000017_add_link_sequence::Migration),
         ]
     }
 }

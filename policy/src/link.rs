@@ -113,6 +113,8 @@ pub struct LeaseCall {
     pub worker_id: String,
     /// Of this start.
     pub incarnation: u64,
+    /// As in [`Heartbeat::sequence`].
+    pub sequence: u64,
     /// What is wanted.
     pub wants: Vec<LeaseWant>,
 }
@@ -156,7 +158,7 @@ pub struct AccountStatus {
     pub booked: NanoUsd,
     /// Milliseconds it is good for from now on.
     pub ttl_ms: u64,
-    /// Another worker is short: give back what is not reserved.
+    /// Another worker is short, or the cap was lowered below what is out: give back what is not reserved.
     pub recall: bool,
     /// Money that other workers have been asked to give back; worth waiting for.
     pub coming: NanoUsd,
@@ -169,6 +171,9 @@ pub struct Heartbeat {
     pub worker_id: String,
     /// Of this start.
     pub incarnation: u64,
+    /// Rises with every heartbeat and lease call of a start. One that comes after a later one is refused: the worker has given up on it,
+    /// and what it says of money is no longer true.
+    pub sequence: u64,
     /// Requests in flight.
     pub in_flight: u64,
     /// Applied revision by organization id.

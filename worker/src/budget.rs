@@ -64,10 +64,23 @@ pub struct Budgets {
     times: LinkTimes,
     started: Instant,
     leaks: Arc<AtomicU64>,
-    /// Held during every call that speaks about leases: answers are applied in the order they were given.
-    line: tokio::sync::Mutex<()>,
+    /// Held during every call that speaks about leases: they are numbered, and their answers applied, in the order they were made.
+    line: tokio::sync::Mutex<Messages>,
     workers: AtomicU32,
     last_beat: Mutex<LastBeat>,
+}
+
+/// Numbers the calls that speak about leases.
+#[derive(Debug, Default)]
+struct Messages {
+    last: u64,
+}
+
+impl Messages {
+    fn next(&mut self) -> u64 {
+        self.last = self.last.saturating_add(1);
+        self.last
+    }
 }
 
 /// How one budget stands, for response headers and error bodies.
@@ -118,7 +131,7 @@ impl Budgets {
             times,
             started: clock::instant(),
             leaks: Arc::new(AtomicU64::new(0)),
-            line: tokio::sync::Mutex::new(()),
+            line: tokio::sync::Mutex::default(),
             workers: AtomicU32::new(1),
             last_beat: Mutex::default(),
         })

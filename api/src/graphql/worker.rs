@@ -36,7 +36,7 @@ struct WorkerView {
 
 impl From<WorkerRow> for WorkerView {
     fn from((worker, revision): WorkerRow) -> Self {
-        let entity::worker::Model { id, name, version, incarnation: _, state, enrolled_at: _, last_seen_at } = worker;
+        let entity::worker::Model { id, name, version, incarnation: _, link_sequence: _, state, enrolled_at: _, last_seen_at } = worker;
         Self {
             id,
             name,

@@ -183,7 +183,7 @@ impl Account {
     /// Keeps leases of the holder's earlier lives from their deadline: the worker is back and still has events of theirs to ship.
     pub(super) fn hold_earlier(&mut self, holder: Holder<'_>, moment: &Moment) {
         let (_, deadline) = moment.lease_times();
-        let due = moment.now + moment.limits.exchange * 2 / 3;
+        let due = moment.now + (moment.limits.exchange + moment.limits.lost) * 2 / 3;
         for held in self.leases.iter_mut().filter(|held| held.is_active() && is_earlier(&held.row, holder)) {
             if held.row.deadline_at < due {
                 held.touch().deadline_at = deadline;
@@ -221,11 +221,13 @@ impl Account {
         freed
     }
 
-    /// How the account stands for the holder.
+    /// How the account stands for the holder. More may be out than there is, where the cap was lowered or a provider billed more than was
+    /// held: then everybody is asked for what is not in use.
     pub(super) fn status(&self, holder: Holder<'_>, reference: &PeriodRef, coming: NanoUsd, moment: &Moment) -> AccountStatus {
         let own = self.own(holder).map(|held| &held.row);
         let elsewhere = self.leases.iter().filter(|held| held.is_active() && !is_of(&held.row, holder));
-        let recalled = |lease: &lease::Model| lease.recalled_at.is_some_and(|at| at + RECALL_STANDS > moment.now);
+        let too_much = self.headroom() < NanoUsd::ZERO;
+        let recalled = |lease: &lease::Model| too_much || lease.recalled_at.is_some_and(|at| at + RECALL_STANDS > moment.now);
         AccountStatus {
             period: reference.clone(),
             period_end: self.period.period_end,
@@ -257,7 +259,7 @@ impl Account {
 impl Moment {
     fn lease_times(&self) -> (DateTime<Utc>, DateTime<Utc>) {
         let expires = self.now + self.limits.ttl;
-        (expires, expires + self.limits.exchange)
+        (expires, expires + self.limits.exchange + self.limits.lost)
     }
 }
 

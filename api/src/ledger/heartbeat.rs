@@ -1,14 +1,14 @@
 #![expect(clippy::disallowed_methods, reason = "workers belong to the deployment, not to a tenant")]
 //! What a worker says once a second: that it lives, what is in use, what it gives back.
 
-use entity::{lease, worker};
+use entity::lease;
 use policy::link::{AccountStatus, Heartbeat};
 use policy::money::NanoUsd;
-use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::account::{Holder, no_account};
 use super::accounts::Accounts;
+use super::lease::Message;
 use super::{LeaseError, Ledger};
 
 /// What a heartbeat is answered with, beside revisions.
@@ -20,9 +20,6 @@ pub struct Beat {
     pub workers: u32,
 }
 
-/// The word in the `workers` table for one that is heard of.
-pub(crate) const READY: &str = "ready";
-
 impl Ledger {
     /// Takes in a heartbeat.
     ///
@@ -30,19 +27,9 @@ impl Ledger {
     /// When the worker has to enrol again, or the database does not answer.
     pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Beat, LeaseError> {
         let transaction = self.database.begin().await?;
-        let now = self.clock.now();
-        let incarnation = i64::try_from(beat.incarnation).unwrap_or(-1);
-        let holder = Holder { worker_id: &beat.worker_id, incarnation };
-        let seen = worker::Entity::update_many()
-            .col_expr(worker::Column::LastSeenAt, Expr::value(now))
-            .col_expr(worker::Column::State, Expr::value(READY))
-            .filter(worker::Column::Id.eq(holder.worker_id))
-            .filter(worker::Column::Incarnation.eq(incarnation))
-            .exec(&transaction)
-            .await?;
-        if seen.rows_affected == 0 {
-            return Err(LeaseError::NotEnrolled { worker_id: beat.worker_id.clone(), incarnation: beat.incarnation });
-        }
+        let now = self.now(&transaction).await?;
+        let Heartbeat { worker_id, incarnation, sequence, .. } = beat;
+        let holder = Message { worker_id, incarnation: *incarnation, sequence: *sequence }.take_in(&transaction, now).await?;
         let moment = self.moment(&transaction, now).await?;
         let earlier = accounts_of_earlier_lives(&transaction, holder).await?;
         let references = beat.accounts.iter().map(|report| &report.period).collect();

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use entity::{lease, worker};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::Ledger;
 use super::accounts::Accounts;
-use super::heartbeat::READY;
+use super::lease::READY;
 
 /// Accounts in one transaction.
 const BATCH: u64 = 500;
@@ -24,8 +25,8 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn close_lost_leases(&self) -> Result<(), DbErr> {
-        let now = self.clock.now();
-        if self.has_silent_workers().await? {
+        let now = self.now(self.database.read()).await?;
+        if self.has_silent_workers(now).await? {
             let transaction = self.database.begin().await?;
             worker::Entity::update_many()
                 .col_expr(worker::Column::State, Expr::value(LOST))
@@ -70,10 +71,10 @@ impl Ledger {
         }
     }
 
-    async fn has_silent_workers(&self) -> Result<bool, DbErr> {
+    async fn has_silent_workers(&self, now: DateTime<Utc>) -> Result<bool, DbErr> {
         let silent = worker::Entity::find()
             .filter(worker::Column::State.eq(READY))
-            .filter(worker::Column::LastSeenAt.lte(self.clock.now() - self.limits.silence))
+            .filter(worker::Column::LastSeenAt.lte(now - self.limits.silence))
             .limit(1)
             .one(self.database.read())
             .await?;

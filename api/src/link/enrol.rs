@@ -54,6 +54,7 @@ async fn raise_incarnation(transaction: &DatabaseTransaction, hello: &Enrol, now
     let Some(id) = &hello.worker_id else { return Ok(None) };
     let raised = worker::Entity::update_many()
         .col_expr(worker::Column::Incarnation, Expr::col(worker::Column::Incarnation).add(1))
+        .col_expr(worker::Column::LinkSequence, Expr::value(0_i64))
         .col_expr(worker::Column::Name, Expr::value(hello.name.as_str()))
         .col_expr(worker::Column::Version, Expr::value(hello.version.as_str()))
         .col_expr(worker::Column::State, Expr::value(STATE))
@@ -71,16 +72,18 @@ async fn insert_worker(transaction: &DatabaseTransaction, hello: Enrol, now: Dat
         name: hello.name,
         version: hello.version,
         incarnation: 1,
+        link_sequence: 0,
         state: STATE.to_owned(),
         enrolled_at: now,
         last_seen_at: now,
     };
-    let worker::Model { id, name, version, incarnation, state, enrolled_at, last_seen_at } = row.clone();
+    let worker::Model { id, name, version, incarnation, link_sequence, state, enrolled_at, last_seen_at } = row.clone();
     let active = worker::ActiveModel {
         id: Set(id),
         name: Set(name),
         version: Set(version),
         incarnation: Set(incarnation),
+        link_sequence: Set(link_sequence),
         state: Set(state),
         enrolled_at: Set(enrolled_at),
         last_seen_at: Set(last_seen_at),

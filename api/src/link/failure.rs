@@ -18,9 +18,9 @@ pub(super) enum LinkFailure {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
-    /// The worker has to enrol again.
+    /// The worker has to enrol again, or has said something else since.
     #[error("{0}")]
-    NotEnrolled(String),
+    Superseded(String),
     /// The database.
     #[error("the database does not answer")]
     Database(#[from] sea_orm::DbErr),
@@ -32,7 +32,7 @@ pub(super) enum LinkFailure {
 impl From<LeaseError> for LinkFailure {
     fn from(error: LeaseError) -> Self {
         match error {
-            LeaseError::NotEnrolled { .. } => Self::NotEnrolled(error.to_string()),
+            LeaseError::NotEnrolled { .. } | LeaseError::Stale { .. } => Self::Superseded(error.to_string()),
             LeaseError::Database(error) => Self::Database(error),
         }
     }
@@ -52,7 +52,7 @@ impl IntoResponse for LinkFailure {
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::NotEnrolled(_) => StatusCode::CONFLICT,
+            Self::Superseded(_) => StatusCode::CONFLICT,
             Self::Database(error) => {
                 tracing::error!(error = error as &dyn std::error::Error, "a worker's call failed");
                 StatusCode::SERVICE_UNAVAILABLE

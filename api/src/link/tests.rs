@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test looks at rows and clocks from outside of the store")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -93,10 +94,14 @@ impl World {
     }
 }
 
+/// Number of the last message of any worker.
+static SENT: AtomicU64 = AtomicU64::new(0);
+
 fn beat(worker_id: &str, incarnation: u64, revisions: &[(&str, u64)]) -> Heartbeat {
     Heartbeat {
         worker_id: worker_id.to_owned(),
         incarnation,
+        sequence: SENT.fetch_add(1, Ordering::SeqCst) + 1,
         in_flight: 0,
         revisions: revisions.iter().map(|(org_id, revision)| ((*org_id).to_owned(), *revision)).collect(),
         recovered: true,
@@ -137,7 +142,7 @@ async fn a_worker_keeps_its_id_over_restarts_and_each_start_counts() {
     assert!(old.enrol_again);
     let new: HeartbeatReply = world.post("heartbeat", &beat(&first.worker_id, 2, &[])).await;
     assert_eq!((new.enrol_again, new.workers), (false, 1));
-    let call = LeaseCall { worker_id: first.worker_id, incarnation: 1, wants: vec![] };
+    let call = LeaseCall { worker_id: first.worker_id, incarnation: 1, sequence: 1, wants: vec![] };
     let (status, _) = world.send("POST", "leases", &world.token, serde_json::to_vec(&call).unwrap()).await;
     assert_eq!(status, StatusCode::CONFLICT);
 }

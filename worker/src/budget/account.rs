@@ -238,7 +238,7 @@ impl Account {
         };
         // Counted from when the question left, and a tenth early: the control plane never holds it for shorter than this worker does.
         let good_for = status.ttl_ms.saturating_sub(status.ttl_ms / 10);
-        lease.renew(granted, sent_ms.saturating_add(good_for), now_ms)
+        lease.renew(granted, sent_ms.saturating_add(good_for))
     }
 
     /// As [`Account::apply`], where the lease was closed with the message that this answers.

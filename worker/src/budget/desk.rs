@@ -293,10 +293,11 @@ impl Budgets {
 
     /// One call, its answer applied and dealt out.
     async fn ask(&self, mut asks: Vec<Ask>) {
-        let turn = self.line.lock().await;
+        let mut turn = self.line.lock().await;
+        let sequence = turn.next();
         let sent_ms = self.now_ms();
         let wants: Vec<LeaseWant> = asks.iter().map(|ask| ask.want(sent_ms)).collect();
-        let answer = self.lease(wants).await;
+        let answer = self.lease(wants, sequence).await;
         let now_ms = self.now_ms();
         match answer {
             Ok(statuses) => {
@@ -319,7 +320,7 @@ impl Budgets {
         }
     }
 
-    async fn lease(&self, wants: Vec<LeaseWant>) -> Result<Vec<AccountStatus>, LinkError> {
+    async fn lease(&self, wants: Vec<LeaseWant>, sequence: u64) -> Result<Vec<AccountStatus>, LinkError> {
         let identity = match self.enrolment.live() {
             Some(identity) => identity,
             None if self.now_ms() < STARTING_MS => {
@@ -328,7 +329,7 @@ impl Budgets {
             }
             None => return Err(LinkError::NotEnrolled),
         };
-        let call = LeaseCall { worker_id: identity.worker_id.to_string(), incarnation: identity.incarnation, wants };
+        let call = LeaseCall { worker_id: identity.worker_id.to_string(), incarnation: identity.incarnation, sequence, wants };
         let reply = self.link.lease(&call).await?;
         let matches = reply.accounts.len() == call.wants.len()
             && reply.accounts.iter().zip(&call.wants).all(|(status, want)| status.period == want.period);

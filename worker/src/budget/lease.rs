@@ -7,12 +7,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
-/// How long money stays set aside that was given back in a message without an answer. Longer than any such message can still be under
-/// way, so that it is never spent here and granted elsewhere.
-const DOUBT_MS: u64 = 60_000;
-
 /// One lease.
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -22,8 +16,6 @@ pub(super) struct Lease {
     spent: AtomicI64,
     /// On the worker's own monotonic clock, milliseconds.
     expires_ms: AtomicU64,
-    /// Given back without an answer: amount, and until when it is set aside.
-    in_doubt: Mutex<Vec<(i64, u64)>>,
 }
 
 impl Lease {
@@ -35,7 +27,6 @@ impl Lease {
             granted: AtomicI64::new(0),
             spent: AtomicI64::new(booked),
             expires_ms: AtomicU64::new(0),
-            in_doubt: Mutex::new(Vec::new()),
         }
     }
 
@@ -81,13 +72,7 @@ impl Lease {
 
     /// The control plane says that `granted` is the whole of this lease, good until `expires_ms`. Answers how much more that is than
     /// before. Called by one task only.
-    pub(super) fn renew(&self, granted: i64, expires_ms: u64, now_ms: u64) -> i64 {
-        let set_aside: i64 = {
-            let mut in_doubt = self.in_doubt.lock();
-            in_doubt.retain(|(_, until)| now_ms < *until);
-            in_doubt.iter().map(|(amount, _)| *amount).sum()
-        };
-        let granted = granted.saturating_sub(set_aside);
+    pub(super) fn renew(&self, granted: i64, expires_ms: u64) -> i64 {
         let before = self.granted.swap(granted, Ordering::SeqCst);
         let more = granted.saturating_sub(before);
         self.available.fetch_add(more, Ordering::SeqCst);
@@ -102,13 +87,6 @@ impl Lease {
         self.granted.fetch_sub(taken, Ordering::SeqCst);
         taken
     }
-
-    /// The message that gave back `amount` has no answer: whether it arrived is unknown, so the money is used by nobody for a while.
-    pub(super) fn doubt(&self, amount: i64, now_ms: u64) {
-        if amount > 0 {
-            self.in_doubt.lock().push((amount, now_ms.saturating_add(DOUBT_MS)));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -122,7 +100,7 @@ mod tests {
         Grant(i64),
         Take(i64),
         SettleOldest(i64),
-        GiveBack { answered: bool },
+        GiveBack { arrives: bool, answered: bool },
         Expire,
     }
 
@@ -131,7 +109,7 @@ mod tests {
             (0..1000_i64).prop_map(Op::Grant),
             (1..400_i64).prop_map(Op::Take),
             (0..400_i64).prop_map(Op::SettleOldest),
-            any::<bool>().prop_map(|answered| Op::GiveBack { answered }),
+            any::<(bool, bool)>().prop_map(|(arrives, answered)| Op::GiveBack { arrives, answered: arrives && answered }),
             Just(Op::Expire),
         ]
     }
@@ -143,13 +121,13 @@ mod tests {
             let lease = Lease::new("lse_1".into(), 0);
             let (mut granted, mut spent, mut now) = (0_i64, 0_i64, 0_u64);
             let mut reserved = std::collections::VecDeque::new();
-            lease.renew(0, 1_000_000, now);
+            lease.renew(0, 1_000_000);
             for op in ops {
                 now += 1;
                 match op {
                     Op::Grant(more) => {
                         granted += more;
-                        lease.renew(granted, now + 1_000_000, now);
+                        lease.renew(granted, now + 1_000_000);
                     }
                     Op::Take(amount) => {
                         let held: i64 = reserved.iter().sum();
@@ -165,16 +143,20 @@ mod tests {
                             lease.settle(amount, actual);
                         }
                     }
-                    Op::GiveBack { answered } => {
+                    Op::GiveBack { arrives, answered } => {
                         let given = lease.drain();
-                        // It always arrives; only the answer may be lost. The next answer says the truth.
-                        granted -= given;
-                        if answered { lease.renew(granted, now + 1_000_000, now); } else { lease.doubt(given, now); }
+                        if arrives {
+                            granted -= given;
+                        }
+                        // Without an answer nobody uses the money, until the next one says what is true.
+                        if answered {
+                            lease.renew(granted, now + 1_000_000);
+                        }
                     }
                     Op::Expire => {
-                        lease.renew(granted, now, now);
+                        lease.renew(granted, now);
                         prop_assert!(!lease.take(1, now));
-                        lease.renew(granted, now + 1_000_000, now);
+                        lease.renew(granted, now + 1_000_000);
                     }
                 }
                 prop_assert_eq!(lease.spent(), spent);
@@ -185,33 +167,31 @@ mod tests {
     }
 
     #[test]
-    fn a_give_back_that_never_arrived_comes_back_after_the_doubt() {
+    fn a_give_back_that_never_arrived_is_there_again_with_the_next_answer() {
         let lease = Lease::new("lse_1".into(), 0);
-        lease.renew(100, 1_000_000, 0);
+        lease.renew(100, 1_000_000);
         assert_eq!(lease.drain(), 100);
-        lease.doubt(100, 10);
-        lease.renew(100, 1_000_000, 20);
         assert!(!lease.take(1, 20));
-        lease.renew(100, 1_000_000, 10 + DOUBT_MS);
-        assert!(lease.take(100, 10 + DOUBT_MS));
+        lease.renew(100, 1_000_000);
+        assert!(lease.take(100, 20));
     }
 
     #[test]
     fn a_provider_that_bills_more_than_reserved_leaves_the_lease_in_debt() {
         let lease = Lease::new("lse_1".into(), 0);
-        lease.renew(100, 1_000_000, 0);
+        lease.renew(100, 1_000_000);
         assert!(lease.take(100, 0));
         lease.settle(100, 130);
         assert_eq!((lease.available(), lease.spent(), lease.granted()), (-30, 130, 100));
         assert!(!lease.take(1, 0));
-        lease.renew(131, 1_000_000, 0);
+        lease.renew(131, 1_000_000);
         assert!(lease.take(1, 0));
     }
 
     #[test]
     fn threads_that_race_for_the_last_cent_never_take_more_than_there_is() {
         let lease = Lease::new("lse_1".into(), 0);
-        lease.renew(10_000, u64::MAX, 0);
+        lease.renew(10_000, u64::MAX);
         let spent: i64 = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|thread: i64| {

@@ -59,7 +59,8 @@ impl Budgets {
         spool: &Spool,
         leaving: bool,
     ) -> Result<HeartbeatReply, LinkError> {
-        let turn = self.line.lock().await;
+        let mut turn = self.line.lock().await;
+        message.sequence = turn.next();
         let report = self.report(fleet, spool, leaving);
         message.accounts = report.entries.iter().map(|entry| entry.report.clone()).collect();
         let answer = self.link.heartbeat(&message).await.and_then(|reply| check(&report, reply));
@@ -67,11 +68,9 @@ impl Budgets {
             Ok(reply) if !reply.enrol_again => self.apply(&report, reply, spool),
             // With a new life come new leases; what the old ones held is counted by the control plane until its events are in.
             Ok(_) => self.forget_leases(),
-            Err(_) => report.entries.iter().for_each(|entry| {
-                if let Some(lease) = entry.account.lease().as_ref() {
-                    lease.doubt(entry.given_back, report.sent_ms);
-                }
-            }),
+            // Whether what was given back has arrived is not known, and it is used by nobody, until the next answer: that says what is
+            // granted, and after it this message can arrive no more.
+            Err(_) => {}
         }
         drop(turn);
         answer

@@ -81,6 +81,7 @@ impl Worker {
         let message = Heartbeat {
             worker_id: identity.worker_id.to_string(),
             incarnation: identity.incarnation,
+            sequence: 0,
             in_flight: 0,
             revisions: std::collections::BTreeMap::new(),
             recovered: self.spool.recovered(),

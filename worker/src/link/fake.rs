@@ -53,6 +53,8 @@ struct State {
     next_lease: u64,
     next_worker: u64,
     refuse: HashSet<String>,
+    /// Number of the last message taken in, by worker.
+    sequences: HashMap<String, u64>,
 }
 
 pub(crate) struct FakePlane {
@@ -215,6 +217,7 @@ impl ControlPlane for FakePlane {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         self.answer("leases")?;
         let mut state = self.state.lock();
+        take_in(&mut state, "leases", &call.worker_id, call.sequence)?;
         let mut accounts = Vec::new();
         for want in &call.wants {
             let cap = cap(&state, &want.period);
@@ -253,6 +256,7 @@ impl ControlPlane for FakePlane {
         if message.incarnation != self.incarnation.load(Ordering::SeqCst) && self.incarnation.load(Ordering::SeqCst) >= 1_000 {
             return Ok(HeartbeatReply { enrol_again: true, revisions: BTreeMap::new(), accounts: Vec::new(), workers: 0 });
         }
+        take_in(&mut state, "heartbeat", &message.worker_id, message.sequence)?;
         let mut accounts = Vec::new();
         for report in &message.accounts {
             let account = state.accounts.entry(report.period.clone()).or_default();
@@ -303,6 +307,15 @@ impl ControlPlane for FakePlane {
         }
         Ok(booked)
     }
+}
+
+/// As the ledger does it: not after a later one.
+fn take_in(state: &mut State, call: &'static str, worker_id: &str, sequence: u64) -> Result<(), LinkError> {
+    let last = state.sequences.insert(worker_id.to_owned(), sequence);
+    if last.is_some_and(|last| sequence <= last) {
+        return Err(LinkError::Refused { call, status: 409, detail: format!("message {sequence} came after a later one") });
+    }
+    Ok(())
 }
 
 /// An event with nothing in it but `id`.

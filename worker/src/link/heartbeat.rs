@@ -108,6 +108,7 @@ impl Pulse {
         let message = Heartbeat {
             worker_id: identity.worker_id.to_string(),
             incarnation: identity.incarnation,
+            sequence: 0,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             revisions: fleet.revisions(),
             recovered: self.spool.recovered(),

@@ -36,13 +36,15 @@ async fn concurrent_batches_and_leases_neither_deadlock_nor_book_twice() {
             booked
         });
     }
-    for _ in 0..4 {
-        let world = Arc::clone(&world);
+    for n in 1..=4 {
+        let (world, worker_id) = (Arc::clone(&world), format!("wrk_{n}"));
+        world.enrol(&worker_id, 1).await;
         tasks.spawn(async move {
             for round in 0..20 {
                 let wants = (0..6).map(|n| format!("user-{}", (round * 11 + n * 13) % 40));
                 let wants = wants.map(|value| LeaseWant { period: month("bud_1", &value), need: usd(1), like: usd(5) }).collect();
-                world.ledger.lease(&LeaseCall { worker_id: "wrk_1".to_owned(), incarnation: 1, wants }).await.unwrap();
+                let call = LeaseCall { worker_id: worker_id.clone(), incarnation: 1, sequence: round + 1, wants };
+                world.ledger.lease(&call).await.unwrap();
             }
             0
         });

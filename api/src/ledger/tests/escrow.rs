@@ -1,10 +1,11 @@
 //! What is settled and leased never passes a cap.
 
+use chrono::TimeDelta;
 use entity::lease;
 use policy::money::NanoUsd;
 
-use super::world::{World, batch, charge, event, month, report, usd};
-use crate::ledger::LeaseError;
+use super::world::{LIMITS, World, batch, charge, event, month, report, usd};
+use crate::ledger::{LeaseError, LeaseLimits};
 
 #[tokio::test]
 async fn a_grant_adds_what_is_liked_while_there_is_plenty_and_only_what_is_needed_near_the_cap() {
@@ -79,7 +80,7 @@ async fn a_worker_that_is_back_frees_its_old_lease_once_its_events_are_in() {
 async fn an_earlier_life_can_touch_no_money() {
     let world = World::new(usd(100)).await;
     world.enrol("wrk_1", 2).await;
-    let call = policy::link::LeaseCall { worker_id: "wrk_1".to_owned(), incarnation: 1, wants: vec![] };
+    let call = policy::link::LeaseCall { worker_id: "wrk_1".to_owned(), incarnation: 1, sequence: world.next(), wants: vec![] };
     assert!(matches!(world.ledger.lease(&call).await, Err(LeaseError::NotEnrolled { .. })));
 }
 
@@ -94,6 +95,61 @@ async fn an_edited_cap_is_followed_and_one_below_what_is_out_grants_nothing() {
     assert_eq!((lowered.cap, lowered.granted), (usd(50), usd(60)));
     world.set_cap(usd(70)).await;
     assert_eq!(world.lease("wrk_1", 1, &period, usd(10), usd(0)).await.granted, usd(70));
+}
+
+#[tokio::test]
+async fn a_cap_below_what_is_out_asks_every_holder_for_what_is_not_in_use() {
+    let world = World::new(usd(100)).await;
+    world.enrol("wrk_1", 1).await;
+    world.enrol("wrk_2", 1).await;
+    let period = month("bud_1", "");
+    let mut leases = Vec::new();
+    for worker in ["wrk_1", "wrk_2"] {
+        leases.push(world.lease(worker, 1, &period, usd(40), usd(0)).await.lease_id);
+    }
+    world.set_cap(usd(30)).await;
+    let asked = world.beat("wrk_1", 1, true, vec![report(&period, &leases[0], usd(5), usd(0), false)]).await;
+    assert!(asked[0].recall && asked[0].cap == usd(30));
+    // Thirty-five of it are free and go back: with the other's forty out that is still too much.
+    let back = world.beat("wrk_1", 1, true, vec![report(&period, &leases[0], usd(5), usd(35), false)]).await;
+    assert_eq!((back[0].granted, back[0].recall), (usd(5), true));
+    let other = world.beat("wrk_2", 1, true, vec![report(&period, &leases[1], usd(0), usd(40), false)]).await;
+    assert_eq!((other[0].granted, other[0].recall), (usd(0), false));
+    assert_eq!(world.sums().await, (usd(0), usd(5)));
+    assert_eq!(world.lease("wrk_2", 1, &period, usd(25), usd(0)).await.granted, usd(25));
+    assert_eq!(world.lease("wrk_1", 1, &period, usd(1), usd(0)).await.granted, usd(5));
+}
+
+#[tokio::test]
+async fn a_message_that_comes_after_a_later_one_of_its_worker_changes_nothing() {
+    let world = World::new(usd(100)).await;
+    world.enrol("wrk_1", 1).await;
+    let period = month("bud_1", "");
+    let lease = world.lease("wrk_1", 1, &period, usd(60), usd(0)).await;
+    let stuck = world.message("wrk_1", 1, true, vec![report(&period, &lease.lease_id, usd(0), usd(60), false)]);
+    // The worker gave up on it and asked again; it goes on with what it has.
+    assert_eq!(world.lease("wrk_1", 1, &period, usd(0), usd(0)).await.granted, usd(60));
+    assert!(matches!(world.ledger.heartbeat(&stuck).await, Err(LeaseError::Stale { .. })));
+    assert_eq!(world.sums().await, (usd(0), usd(60)));
+}
+
+#[tokio::test]
+async fn a_lost_workers_money_is_kept_for_its_events() {
+    let limits = LeaseLimits { lost: TimeDelta::hours(24), ..LIMITS };
+    let world = World::with(usd(100), limits).await;
+    world.enrol("wrk_1", 1).await;
+    let period = month("bud_1", "");
+    let lease = world.lease("wrk_1", 1, &period, usd(100), usd(0)).await;
+    world.clock.advance(TimeDelta::hours(23));
+    world.ledger.close_lost_leases().await.unwrap();
+    world.enrol("wrk_2", 1).await;
+    assert_eq!(world.lease("wrk_2", 1, &period, usd(1), usd(0)).await.granted, usd(0), "it may have been spent");
+    // It was only cut off.
+    world.ledger.book(&batch([&event("evt_1", usd(90), vec![charge(&period, &lease.lease_id, usd(90))])])).await.unwrap();
+    world.enrol("wrk_1", 2).await;
+    world.beat("wrk_1", 2, true, vec![]).await;
+    assert_eq!(world.sums().await, (usd(90), usd(0)));
+    assert_eq!(world.lease("wrk_2", 1, &period, usd(10), usd(0)).await.granted, usd(10));
 }
 
 #[tokio::test]
@@ -119,7 +175,7 @@ async fn nothing_is_granted_on_a_budget_or_a_period_that_does_not_exist() {
     let deleted = world.lease("wrk_1", 1, &month("bud_gone", ""), usd(1), usd(0)).await;
     assert_eq!((deleted.cap, deleted.granted), (usd(0), usd(0)));
     let mut odd = month("bud_1", "");
-    odd.start += chrono::TimeDelta::hours(1);
+    odd.start += TimeDelta::hours(1);
     assert_eq!(world.lease("wrk_1", 1, &odd, usd(1), usd(0)).await.granted, usd(0));
     assert!(world.periods().await.is_empty());
 }

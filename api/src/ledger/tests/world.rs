@@ -1,6 +1,7 @@
 //! A ledger with one organization and its workers, as the tests see it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{TimeDelta, Utc};
 use entity::{budget_period, lease, worker};
@@ -16,7 +17,8 @@ use crate::database::fixture::{TestDatabase, insert_budget, insert_organization,
 use crate::ledger::{Feed, LeaseLimits, Ledger};
 
 /// Short leases, so that a few steps of the clock reach every deadline.
-const LIMITS: LeaseLimits = LeaseLimits { ttl: TimeDelta::seconds(10), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10) };
+pub(super) const LIMITS: LeaseLimits =
+    LeaseLimits { ttl: TimeDelta::seconds(10), silence: TimeDelta::seconds(10), exchange: TimeDelta::minutes(10), lost: TimeDelta::zero() };
 
 pub(super) const ORG: &str = "org_1";
 
@@ -25,6 +27,8 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) ledger: Ledger,
     pub(super) feed: Feed,
+    /// Number of the last message.
+    sent: AtomicU64,
 }
 
 pub(super) fn usd(cents: i64) -> NanoUsd {
@@ -39,13 +43,17 @@ pub(super) fn month(budget_id: &str, value: &str) -> PeriodRef {
 impl World {
     /// With one budget `bud_1` of `cap`.
     pub(super) async fn new(cap: NanoUsd) -> Self {
+        Self::with(cap, LIMITS).await
+    }
+
+    pub(super) async fn with(cap: NanoUsd, limits: LeaseLimits) -> Self {
         let test = temporary().await;
         insert_organization(&test.database, ORG).await;
         insert_budget(&test.database, ORG, "bud_1", cap.nanos()).await;
         let clock = Clock::fixed(start());
         let feed = Feed::new();
-        let ledger = Ledger::new(test.database.clone(), clock.clone(), LIMITS, feed.clone());
-        Self { test, clock, ledger, feed }
+        let ledger = Ledger::new(test.database.clone(), clock.clone(), limits, feed.clone());
+        Self { test, clock, ledger, feed, sent: AtomicU64::new(0) }
     }
 
     pub(super) async fn enrol(&self, worker_id: &str, incarnation: i64) {
@@ -57,6 +65,7 @@ impl World {
             name: Set(worker_id.to_owned()),
             version: Set("0".to_owned()),
             incarnation: Set(incarnation),
+            link_sequence: Set(0),
             state: Set("ready".to_owned()),
             enrolled_at: Set(now),
             last_seen_at: Set(now),
@@ -68,9 +77,14 @@ impl World {
         transaction.commit().await.unwrap();
     }
 
+    /// Numbers the messages of all workers.
+    pub(super) fn next(&self) -> u64 {
+        self.sent.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
     pub(super) async fn lease(&self, worker_id: &str, incarnation: u64, period: &PeriodRef, need: NanoUsd, like: NanoUsd) -> AccountStatus {
         let wants = vec![LeaseWant { period: period.clone(), need, like }];
-        let call = LeaseCall { worker_id: worker_id.to_owned(), incarnation, wants };
+        let call = LeaseCall { worker_id: worker_id.to_owned(), incarnation, sequence: self.next(), wants };
         self.ledger.lease(&call).await.unwrap().accounts.remove(0)
     }
 
@@ -81,16 +95,21 @@ impl World {
         recovered: bool,
         accounts: Vec<AccountReport>,
     ) -> Vec<AccountStatus> {
-        let beat = Heartbeat {
+        self.ledger.heartbeat(&self.message(worker_id, incarnation, recovered, accounts)).await.unwrap().accounts
+    }
+
+    /// The next heartbeat, not sent yet.
+    pub(super) fn message(&self, worker_id: &str, incarnation: u64, recovered: bool, accounts: Vec<AccountReport>) -> Heartbeat {
+        Heartbeat {
             worker_id: worker_id.to_owned(),
             incarnation,
+            sequence: self.next(),
             in_flight: 0,
             revisions: std::collections::BTreeMap::new(),
             recovered,
             accounts,
             health: None,
-        };
-        self.ledger.heartbeat(&beat).await.unwrap().accounts
+        }
     }
 
     pub(super) async fn set_cap(&self, cap: NanoUsd) {
