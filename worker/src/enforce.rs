@@ -121,7 +121,7 @@ impl Gate<'_> {
         let worst = worst_case(self.facts, target, !claims.is_empty());
         let (mut amount, mut output_limit, mut clamped) = (worst.amount, worst.output_limit, false);
         let (mut input, mut counted) = (input_bound(self.facts, target), None);
-        // Each round can fail at another budget; there are few, and a bound keeps a race from going on.
+        // Counted once, lowered to what all budgets have, and once more where others were quicker; the bound keeps a race from going on.
         for round in 0..5 {
             let refused = match self.budgets.reserve(self.policy, &claims, amount, self.now).await {
                 Ok(reservation) => {
@@ -139,21 +139,38 @@ impl Gate<'_> {
                 amount = cost_of(self.facts, target, input, target.output_limit(self.facts.max_output_tokens));
                 continue;
             }
-            let Some(tokens) = self.affordable(shortfall, target, input, output_limit) else { return Err(refused) };
+            let Some(tokens) = self.affordable(shortfall, &claims, target, input, output_limit) else { return Err(refused) };
+            trace.push(TraceStep::Clamped { target: Arc::clone(&target.label), tokens, budget: Arc::clone(&shortfall.name) });
             (amount, output_limit, clamped) = (cost_of(self.facts, target, input, u64::from(tokens)), Some(tokens), true);
         }
         Err(DenialReason::BudgetUnavailable)
     }
 
-    /// The output limit that fits into what is left beside `input`, where the budget says that lowering is better than refusing.
-    fn affordable(&self, short: &BudgetShortfall, target: &ResolvedTarget, input: u64, limit: Option<u32>) -> Option<u32> {
+    /// The output limit that fits beside `input` into what is left, where the budget says that lowering is better than refusing. What is left
+    /// is that of the budget with the least of all those that say so: each of them would be short in turn.
+    fn affordable(
+        &self,
+        short: &BudgetShortfall,
+        claims: &[Claim],
+        target: &ResolvedTarget,
+        input: u64,
+        limit: Option<u32>,
+    ) -> Option<u32> {
         let prices = target.prices.as_ref().filter(|_| self.clamps_for(short))?;
         let choices = u64::from(self.facts.choices);
         // Each answer shares the input; the limit is per answer.
-        let tokens = prices.affordable_output(left_of(short), input).checked_div(choices)?;
+        let standing =
+            claims.iter().filter(|claim| self.clamps(claim)).filter_map(|claim| self.budgets.standing(self.policy, claim, self.now));
+        let left = standing.map(|(used, cap)| cap.saturating_sub(used)).fold(left_of(short), NanoUsd::min);
+        let tokens = prices.affordable_output(left, input).checked_div(choices)?;
         let before = limit.map_or(u64::MAX, u64::from).min(target.output_limit(self.facts.max_output_tokens));
         let tokens = if tokens >= before { before.saturating_sub(1) } else { tokens };
         u32::try_from(tokens).ok().filter(|_| tokens >= LEAST_CLAMPED)
+    }
+
+    fn clamps(&self, claim: &Claim) -> bool {
+        let budgets = &self.policy.engine.bundle().budgets;
+        usize::try_from(claim.budget).is_ok_and(|index| budgets.get(index).is_some_and(|budget| budget.clamp_output))
     }
 
     /// Whether the output is lowered to what is left of this budget.

@@ -301,6 +301,19 @@ pub enum TraceStep {
         #[n(2)]
         bound: u64,
     },
+    /// The output limit was lowered to what is left of the budgets that say so.
+    #[n(22)]
+    Clamped {
+        /// `provider/model`
+        #[cbor(n(0), with = "crate::cbor::text")]
+        target: Arc<str>,
+        /// Output tokens at most of each answer, as lowered.
+        #[n(1)]
+        tokens: u32,
+        /// The budget that was short.
+        #[cbor(n(2), with = "crate::cbor::text")]
+        budget: Arc<str>,
+    },
     /// Money was reserved for an attempt.
     #[n(11)]
     Reserved {

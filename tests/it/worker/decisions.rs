@@ -132,6 +132,26 @@ async fn an_output_limit_is_lowered_where_the_budget_says_so() {
     assert!(reply.head.headers.iter().any(|(name, value)| name.to_lowercase().contains("clamped") && value == "50"), "{:?}", reply.head);
 }
 
+/// However many budgets are short, one after the other: the limit is lowered to what the shortest of them has, and the trace says so.
+#[tokio::test]
+async fn an_output_limit_is_lowered_to_what_every_budget_has() {
+    let fleet = Fleet::start().await;
+    let mut wanted = manifest(&fleet.provider);
+    let budget = |n: u32| {
+        let cap = format!("0.0{n:02}");
+        json!({"name": format!("clamps-{n}"), "scope": {"project": "app"}, "period": "total", "cap_usd": cap, "clamp_output": true})
+    };
+    wanted["budgets"] = (4..13).rev().map(budget).collect();
+    let key = fleet.enforce(&wanted).await.key("app/main");
+    fleet.provider.always("cents", Answer::of(Usage { completion: 40, ..Usage::default() }));
+    fleet.chat(&key, "sim/cents").ok().await;
+    assert_eq!(fleet.provider.last().json()["max_tokens"], 40, "four tenths of a cent buy 40 tokens");
+    let log = fleet.logged(1, "status: 200").await;
+    let steps = log[0]["trace"]["steps"].as_array().expect("steps");
+    let clamped: Vec<_> = steps.iter().filter(|step| step["step"] == "clamped").map(|step| &step["tokens"]).collect();
+    assert_eq!(clamped, [&json!(40)], "{steps:?}");
+}
+
 /// with the budget spent, every path and every form of a model is refused; none is exempt.
 #[tokio::test]
 async fn every_way_to_spend_is_refused_when_the_budget_is_spent() {
