@@ -38,7 +38,7 @@ pub enum Dialect {
     AnthropicMessages,
     /// Gemini's `generateContent` and its kin.
     Gemini,
-    /// Amazon Bedrock's `Converse`; providers only, no caller speaks it to us.
+    /// Amazon Bedrock's `Converse`, and how its models that embed are invoked; providers only, no caller speaks it to us.
     BedrockConverse,
 }
 

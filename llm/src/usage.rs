@@ -157,6 +157,12 @@ pub enum ReadUsageError {
 }
 
 impl Usage {
+    /// Of what has no output: embeddings.
+    #[must_use]
+    pub fn of_input(tokens: u64) -> Self {
+        Self { input_tokens: Some(tokens), total_tokens: Some(tokens), ..Self::default() }
+    }
+
     /// Whether it says how much went in and how much came out; what has no output (embeddings) says so by its total.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -139,7 +139,7 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
 
 /// The attempt whose answer is here as a whole has ended.
 fn settle_whole(flight: &mut Flight<'_, '_>, outcome: &'static str, reply: &Reply, body: &Bytes) {
-    let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), reply.spoken, body);
+    let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), (reply.spoken, reply.back), body);
     let consumed = Some(consumption(flight.context, &verdict));
     let took = flight.took();
     flight.end(AttemptEnd { outcome, status: reply.status, took, consumed });
@@ -186,17 +186,22 @@ fn say_again(flight: &Flight<'_, '_>, back: WayBack, body: Bytes) -> Option<Byte
         }
         WayBack::Same => return Some(body),
         WayBack::Converted(spoken) => convert::answer(spoken, &body, caller, &outgoing.stamp(&id())).map_err(|error| error.to_string()),
-        WayBack::Embeddings(spoken, shape) => {
-            let answer = embeddings::answer(spoken, &body, caller, shape, &outgoing.stamp(&id()))?;
+        WayBack::Embeddings(spoken, awaited) => {
+            let answer = embeddings::answer(spoken, &body, caller, awaited, &outgoing.stamp(&id()))?;
             answer.map_err(|error| error.to_string())
         }
     };
     said.inspect_err(|error| tracing::warn!(target.name = %flight.last, error, "a provider's answer can't be read")).ok().map(Bytes::from)
 }
 
-/// The usage of a whole answer: the provider's, or what its length suggests.
-pub(crate) fn whole_verdict(head: &llm::request::Head<'_>, estimate: TokenEstimate, spoken: Dialect, body: &[u8]) -> UsageVerdict {
-    match spoken.read_usage(body) {
+/// The usage of a whole answer: the provider's, by its body or else by its head; or what its length suggests.
+pub(crate) fn whole_verdict(
+    head: &llm::request::Head<'_>,
+    estimate: TokenEstimate,
+    (spoken, back): (Dialect, WayBack),
+    body: &[u8],
+) -> UsageVerdict {
+    match spoken.read_usage(body).map(|usage| usage.or_else(|| back.told())) {
         Ok(Some(usage)) if usage.is_complete() => UsageVerdict { source: UsageSource::Provider, usage },
         reported => {
             if let Err(error) = reported {

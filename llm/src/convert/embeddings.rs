@@ -1,4 +1,5 @@
-//! Embeddings from one dialect to another: OpenAI's `/v1/embeddings` and Gemini's `embedContent` and `batchEmbedContents`.
+//! Embeddings from one dialect to another: OpenAI's `/v1/embeddings`, Gemini's `embedContent` and `batchEmbedContents`, and, for providers, how
+//! Bedrock's models that embed are invoked.
 //!
 //! Promises: numbers come out as the provider wrote them. Only where a caller wants base64 and the provider gives numbers, or the other
 //! way round, they go through 32-bit floats, which is what base64 holds. What has no place is named in [`Dropped`].
@@ -13,7 +14,7 @@ pub use vector::{Vector, VectorError};
 
 use super::{Dropped, Json, ReadAnswerError, Stamp};
 use crate::{
-    dialect::{Dialect, gemini, openai_embeddings},
+    dialect::{Dialect, bedrock_converse, gemini, openai_embeddings},
     request::ReadRequestError,
     usage::Usage,
 };
@@ -73,7 +74,7 @@ pub struct Wanted<'w> {
     pub dimensions: Option<u32>,
 }
 
-/// Says a request in another dialect; `None` if one of the two has no embeddings here.
+/// Says a request in another dialect; `None` if one of the two has no embeddings here, or the model is none that embeds there.
 #[must_use]
 pub fn request(from: Dialect, body: &[u8], to: Dialect, wanted: Wanted<'_>) -> Option<Result<ConvertedEmbedding, ReadRequestError>> {
     let read = match from {
@@ -81,26 +82,40 @@ pub fn request(from: Dialect, body: &[u8], to: Dialect, wanted: Wanted<'_>) -> O
         Dialect::Gemini => gemini::embeddings::read_request(body),
         _ => return None,
     };
-    let write = match to {
-        Dialect::OpenAiEmbeddings => openai_embeddings::write_request,
-        Dialect::Gemini => gemini::embeddings::write_request,
+    let mut request = match read {
+        Ok(request) => request,
+        Err(error) => return Some(Err(error)),
+    };
+    request.dimensions = wanted.dimensions.or(request.dimensions);
+    let mut dropped = Dropped::default();
+    let written = match to {
+        Dialect::OpenAiEmbeddings => Ok(openai_embeddings::write_request(&request, wanted.model, &mut dropped)),
+        Dialect::Gemini => Ok(gemini::embeddings::write_request(&request, wanted.model, &mut dropped)),
+        Dialect::BedrockConverse => bedrock_converse::embeddings::write_request(&mut request, from, wanted.model, &mut dropped)?,
         _ => return None,
     };
-    Some(read.map(|mut request| {
-        let mut dropped = Dropped::default();
-        request.dimensions = wanted.dimensions.or(request.dimensions);
-        let body = write(&request, wanted.model, &mut dropped);
+    Some(written.map(|body| {
         request.others.iter().for_each(|(name, _)| dropped.note(name.to_string()));
         ConvertedEmbedding { body, shape: request.shape, dropped }
     }))
 }
 
+/// What is known of an answer beside its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Awaited {
+    /// How the caller wants the vectors.
+    pub shape: Shape,
+    /// Input tokens, where the provider says them elsewhere. What the body says counts more.
+    pub input_tokens: Option<u64>,
+}
+
 /// Says a provider's answer in another dialect; `None` if one of the two has no embeddings here.
 #[must_use]
-pub fn answer(from: Dialect, body: &[u8], to: Dialect, shape: Shape, stamp: &Stamp<'_>) -> Option<Result<Vec<u8>, ReadAnswerError>> {
+pub fn answer(from: Dialect, body: &[u8], to: Dialect, awaited: Awaited, stamp: &Stamp<'_>) -> Option<Result<Vec<u8>, ReadAnswerError>> {
     let read = match from {
         Dialect::OpenAiEmbeddings => openai_embeddings::read_answer(body),
         Dialect::Gemini => gemini::embeddings::read_answer(body),
+        Dialect::BedrockConverse => bedrock_converse::embeddings::read_answer(body),
         _ => return None,
     };
     let write = match to {
@@ -108,9 +123,10 @@ pub fn answer(from: Dialect, body: &[u8], to: Dialect, shape: Shape, stamp: &Sta
         Dialect::Gemini => gemini::embeddings::write_answer,
         _ => return None,
     };
-    Some(read.and_then(|answer| {
+    Some(read.and_then(|mut answer| {
+        answer.usage = answer.usage.or(awaited.input_tokens.map(Usage::of_input));
         let wrong = |_: VectorError| ReadAnswerError::WrongType { field: "embedding".to_owned(), expected: VectorError::EXPECTED };
-        write(&answer, shape, stamp).map_err(wrong)
+        write(&answer, awaited.shape, stamp).map_err(wrong)
     }))
 }
 

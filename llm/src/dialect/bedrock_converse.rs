@@ -1,6 +1,6 @@
-//! Amazon Bedrock's `Converse` and `ConverseStream`: providers only, nobody speaks it to us.
+//! Amazon Bedrock's `Converse` and `ConverseStream`, and what its models that embed take instead: providers only, nobody speaks it to us.
 //!
-//! `conversation` writes requests, `answer` and `deltas` read what comes back, `failure` errors. The model stands in the path. The
+//! `conversation` writes requests, `answer` and `deltas` read what comes back, `embeddings` does both for vectors, `failure` reads errors. The model stands in the path. The
 //! binary framing of streams is the worker's: here an event is its type and its payload.
 //!
 //! What Converse has no members for goes in `additionalModelRequestFields` where the model is a Claude, whose fields are known
@@ -9,6 +9,7 @@
 mod answer;
 mod conversation;
 mod deltas;
+pub(crate) mod embeddings;
 mod failure;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod usage;
 pub(crate) use answer::read_answer;
 pub(crate) use conversation::write_conversation;
 pub(crate) use deltas::DeltaReader;
+pub use embeddings::embeds;
 pub(crate) use failure::read_error;
 pub(super) use usage::{read_event, read_usage};
 

@@ -85,9 +85,10 @@ fn is_said_everywhere(answer: &Answer<'_>, reply: &[u8]) {
 fn is_embedded_everywhere(dialect: Dialect, reply: &[u8]) {
     for to in [Dialect::OpenAiEmbeddings, Dialect::Gemini] {
         for shape in [embeddings::Shape::Numbers, embeddings::Shape::Base64, embeddings::Shape::Single] {
-            if let Some(Ok(written)) = embeddings::answer(dialect, reply, to, shape, &STAMP) {
+            let awaited = embeddings::Awaited { shape, input_tokens: None };
+            if let Some(Ok(written)) = embeddings::answer(dialect, reply, to, awaited, &STAMP) {
                 assert!(is_json(&written), "no JSON in {}: {}", to.name(), shown(&written));
-                assert!(embeddings::answer(to, &written, to, shape, &STAMP).is_some_and(|read| read.is_ok()), "{}", shown(&written));
+                assert!(embeddings::answer(to, &written, to, awaited, &STAMP).is_some_and(|read| read.is_ok()), "{}", shown(&written));
             }
         }
     }

@@ -78,3 +78,68 @@ async fn the_log_has_the_facts_of_a_request() {
     assert_eq!(said, json!([100, 1, true, false, null, "127.0.0.1"]));
     assert!(facts["inputTokens"].as_u64() > Some(0) && facts["inputTokensBound"].as_u64() >= facts["inputTokens"].as_u64(), "{facts}");
 }
+
+/// What a request says, with nothing to be found in it, an e-mail address, and a key of AWS's.
+fn said() -> [String; 3] {
+    ["What is a budget?".to_owned(), "Write to bob@example.com, please.".to_owned(), format!("Use {}IOSFODNN7EXAMPLE.", "AKIA")]
+}
+
+/// How each of [`said`] is answered: the model that serves it, or why none does.
+async fn answers(fleet: &Fleet, key: &str) -> Vec<String> {
+    let mut answers = Vec::new();
+    for text in said() {
+        let reply = fleet.chat(key, "sim/cents").with("messages", json!([{"role": "user", "content": text}])).send().await;
+        let served = reply.header("x-modelux-model-used").map(|model| format!("sim/{model}"));
+        answers.push(served.unwrap_or_else(|| reply.error(403)["code"].as_str().unwrap().to_owned()));
+    }
+    answers
+}
+
+/// What the trace of a logged request says that was found in it.
+fn found(log: &Value) -> Option<Value> {
+    let steps = log["trace"]["steps"].as_array().unwrap();
+    steps.iter().find(|step| step["step"] == "guardrail").map(|step| step["findings"].clone())
+}
+
+/// Guardrails find something once, when a request comes; a rule about it that is written later decides by what the log has of it.
+#[tokio::test]
+async fn a_rule_about_what_guardrails_found_decides_on_the_log_as_the_worker_would_have() {
+    let fleet = Fleet::start().await;
+    let mut wanted = manifest(&fleet.provider);
+    wanted["settings"] = json!({"entry_policy": "@company"});
+    wanted["projects"][0]["settings"] = json!({"guardrails": {"detection": {"action": "tag"}}});
+    wanted["routing_configs"] = json!([{"slug": "company", "strategy": "custom_rules", "rules": [{"else": "pass"}]}]);
+    let key = fleet.enforce(&wanted).await.key("app/main");
+    assert_eq!(answers(&fleet, &key).await, ["sim/cents"; 3], "a tag alone changes nothing");
+    let logged = fleet.logged(3, "").await;
+    let findings: Vec<_> = logged.iter().rev().map(found).collect();
+    assert_eq!(findings, [None, Some(json!({"email": 1})), Some(json!({"cloud_secret": 1}))], "{logged:#?}");
+
+    let mut candidate = wanted.clone();
+    candidate["routing_configs"][0]["rules"] = json!([
+        {"if": "'secret' in request.findings", "then": {"deny": "no secrets"}},
+        {"if": "request.sensitivity == 'pii' && request.findings.email == 1", "then": "sim/free"},
+        {"else": "pass"}]);
+    let report = replay(&fleet, &candidate, &[]).await;
+    let counts = ["requests", "skipped", "denied", "permitted", "rerouted", "repriced"].map(|name| report[name].as_u64());
+    assert_eq!(counts, [3, 0, 1, 0, 1, 0].map(Some), "{report:#}");
+    let foreseen: Vec<_> = logged.iter().rev().map(|log| foreseen(&report, log)).collect();
+    fleet.enforce(&candidate).await;
+    assert_eq!(answers(&fleet, &key).await, foreseen, "{report:#}");
+
+    // The other way round: by the rules before, what is refused now is permitted, and what is led elsewhere now is not.
+    fleet.logged(6, "").await;
+    let report = replay(&fleet, &wanted, &["--limit", "3"]).await;
+    let counts = ["requests", "denied", "permitted", "rerouted"].map(|name| report[name].as_u64());
+    assert_eq!(counts, [3, 0, 1, 1].map(Some), "{report:#}");
+}
+
+/// Who would answer a logged request by the report, or why nobody would; who did, where nothing would be different.
+fn foreseen(report: &Value, log: &Value) -> String {
+    let changes = report["changes"].as_array().unwrap();
+    let Some(after) = changes.iter().find(|change| change["id"] == log["id"]).map(|change| &change["after"]) else {
+        return format!("{}/{}", log["provider"].as_str().unwrap(), log["model"].as_str().unwrap());
+    };
+    let refused = after["errorCode"].as_str();
+    refused.or_else(|| after["targets"][0].as_str()).unwrap_or_else(|| panic!("neither served nor refused: {after}")).to_owned()
+}

@@ -1,6 +1,7 @@
 //! Amazon Bedrock: requests are signed over what is sent, `Converse` is spoken to whatever model, Anthropic's own dialect to its models, and
-//! streams come in frames.
+//! streams come in frames. Vectors are in `vectors`.
 
+mod vectors;
 mod wire;
 
 use base64::Engine as _;
@@ -18,6 +19,12 @@ const PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:application-infere
 /// A fleet with `aws`, whose requests are signed, `session`, which has a session token, and `bearer`, which has a Bedrock API key.
 async fn with_bedrock() -> (Fleet, String) {
     let (fleet, key) = Fleet::governed().await;
+    fleet.enforce(&wanted(&fleet, &[NOVA, CLAUDE, PROFILE])).await;
+    (fleet, key)
+}
+
+/// A manifest with these three, each of which has these models.
+fn wanted(fleet: &Fleet, models: &[&str]) -> Value {
     let mut wanted = manifest(&fleet.provider);
     let base_url = format!("http://{}", fleet.provider.address());
     let keys = json!({"access_key_id": KEYS.0, "secret_access_key": KEYS.1, "region": "us-east-1"});
@@ -26,14 +33,13 @@ async fn with_bedrock() -> (Fleet, String) {
     for (name, api_key) in [("aws", keys.to_string()), ("session", with_token.to_string()), ("bearer", "bedrock-key-1".to_owned())] {
         let provider = json!({"name": name, "vendor": "bedrock", "base_url": base_url, "api_key": api_key});
         wanted["providers"].as_array_mut().unwrap().push(provider);
-        for model in [NOVA, CLAUDE, PROFILE] {
+        for model in models {
             let model = json!({"model": format!("{name}/{model}"), "input_usd_per_mtok": 1, "cached_input_usd_per_mtok": 0.1,
                 "cache_write_usd_per_mtok": 2, "output_usd_per_mtok": 4});
             wanted["models"].as_array_mut().unwrap().push(model);
         }
     }
-    fleet.enforce(&wanted).await;
-    (fleet, key)
+    wanted
 }
 
 async fn ask(fleet: &Fleet, key: &str, path: &str, body: Value) -> Reply {

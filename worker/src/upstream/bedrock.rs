@@ -1,17 +1,18 @@
 //! Amazon Bedrock: `Converse` for whoever speaks another dialect, `InvokeModel` for who speaks Anthropic's to a model of Anthropic's, because
-//! then the body passes through.
+//! then the body passes through, and for models that embed, which `Converse` does not take.
 //!
-//! Requests are signed (`signer`), or bear a Bedrock API key; streams come in AWS's framing (`frames`). Leaves out: embeddings, and models
-//! that `Converse` does not take.
+//! Requests are signed (`signer`), or bear a Bedrock API key; streams come in AWS's framing (`frames`). Leaves out: models that neither
+//! `Converse` takes nor a name says how to invoke.
 
 mod frames;
 mod signer;
 
 use bytes::{BufMut as _, BytesMut};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use llm::convert::Dropped;
-use llm::dialect::Dialect;
+use llm::dialect::{Dialect, bedrock_converse};
 
+use super::WayBack;
 use super::reply::Reply;
 use super::vendor::{Call, write_segment};
 
@@ -24,6 +25,9 @@ pub(super) const ANTHROPIC_VERSION: &str = "bedrock-2023-05-31";
 pub(super) const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 /// Says the class of an error.
 const ERROR_TYPE: &str = "x-amzn-errortype";
+
+/// Says how many tokens went in, where a model is invoked; not every one's body does.
+const INPUT_TOKENS: &str = "x-amzn-bedrock-input-token-count";
 
 /// The words of `anthropic-beta` that Bedrock knows; it refuses a request that has any other.
 const BETAS: [&str; 11] = [
@@ -49,16 +53,21 @@ pub(super) fn spoken(caller: Dialect, model: &str) -> Dialect {
     }
 }
 
+/// The dialect in which `model` is asked for vectors; `None` where its name does not say that it makes any.
+pub(super) fn spoken_for_vectors(model: &str) -> Option<Dialect> {
+    bedrock_converse::embeds(model).then_some(Dialect::BedrockConverse)
+}
+
 /// Writes the path. A model may be an ARN, whose colons and slashes are no part of the path.
 pub(super) fn write_path(dialect: Dialect, model: &str, call: Call, wire: &mut BytesMut) {
     wire.put_slice(b"/model/");
     write_segment(model, wire);
-    let streamed = call == Call::Streamed;
-    wire.put_slice(match (dialect, streamed) {
-        (Dialect::AnthropicMessages, false) => b"/invoke",
-        (Dialect::AnthropicMessages, true) => b"/invoke-with-response-stream",
-        (_, false) => b"/converse",
-        (_, true) => b"/converse-stream",
+    wire.put_slice(match (dialect, call) {
+        (_, Call::Embedding | Call::Embeddings) => b"/invoke",
+        (Dialect::AnthropicMessages, Call::Streamed) => b"/invoke-with-response-stream",
+        (Dialect::AnthropicMessages, _) => b"/invoke",
+        (_, Call::Streamed) => b"/converse-stream",
+        _ => b"/converse",
     });
 }
 
@@ -72,9 +81,13 @@ pub(super) fn betas<'c>(callers: impl Iterator<Item = &'c str>, dropped: &mut Dr
 }
 
 /// An answer as the rest of this program knows answers: streams as server-sent events, errors as those of `Converse`, whose shape all have.
-pub(super) fn heard(reply: Reply) -> Reply {
+/// What the head says was consumed is kept for vectors, whose body may not say it.
+pub(super) fn heard(mut reply: Reply) -> Reply {
     if reply.status >= 400 {
         return Reply { spoken: Dialect::BedrockConverse, ..reply };
+    }
+    if let WayBack::Embeddings(_, awaited) = &mut reply.back {
+        awaited.input_tokens = reply.body.headers().and_then(input_tokens);
     }
     let framed = reply.content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(EVENT_STREAM.as_bytes()));
     if !framed {
@@ -83,6 +96,10 @@ pub(super) fn heard(reply: Reply) -> Reply {
     let content_type = Some(HeaderValue::from_static("text/event-stream"));
     let body = reply.body.framed(Frames::new(reply.spoken));
     Reply { content_type, body, ..reply }
+}
+
+fn input_tokens(headers: &HeaderMap) -> Option<u64> {
+    headers.get(INPUT_TOKENS)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// The class of an error, which its body does not always say.
@@ -124,6 +141,30 @@ mod tests {
         ] {
             assert_eq!(spoken(caller, model), expected, "{caller:?} {model}");
         }
+    }
+
+    #[test]
+    fn a_model_that_is_known_to_embed_is_invoked() {
+        let titan = "amazon.titan-embed-text-v2:0";
+        assert_eq!(path(Dialect::BedrockConverse, titan, Call::Embeddings), "/model/amazon.titan-embed-text-v2%3A0/invoke");
+        for (model, expected) in [
+            (titan, Some(Dialect::BedrockConverse)),
+            ("eu.cohere.embed-v4:0", Some(Dialect::BedrockConverse)),
+            ("arn:aws:bedrock:us-east-1::foundation-model/cohere.embed-english-v3", Some(Dialect::BedrockConverse)),
+            ("amazon.nova-pro-v1:0", None),
+            ("arn:aws:bedrock:us-east-1:1:application-inference-profile/ab", None),
+        ] {
+            assert_eq!(spoken_for_vectors(model), expected, "{model}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_read_from_the_head_where_it_has_a_number() {
+        let said = |value: &'static str| {
+            input_tokens(&HeaderMap::from_iter([(HeaderName::from_static(INPUT_TOKENS), HeaderValue::from_static(value))]))
+        };
+        assert_eq!([said("7"), said("0"), said("-1"), said("many")], [Some(7), Some(0), None, None]);
+        assert_eq!(input_tokens(&HeaderMap::new()), None);
     }
 
     #[test]

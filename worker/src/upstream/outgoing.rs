@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use llm::convert::embeddings::Wanted;
+use llm::convert::embeddings::{Awaited, Wanted};
 use llm::convert::{self, Ask, Dropped, Stamp, embeddings, token_count};
 use llm::dialect::Dialect;
 use llm::dialect::anthropic_messages::{Hosting, host};
@@ -12,6 +12,7 @@ use llm::dialect::openai_chat::{Adaptation, adapt};
 use llm::request::{Head, OutputField, OutputLimit, Rewrite, dimensions_member};
 use llm::splice::Edits;
 use llm::stream::Framing;
+use llm::usage::Usage;
 use policy::catalogue::{OutputMember, Quirks, StreamUsage};
 use secrecy::SecretString;
 
@@ -76,10 +77,18 @@ pub(crate) enum WayBack {
     Same,
     /// From the provider's dialect.
     Converted(Dialect),
-    /// Embeddings, in this shape.
-    Embeddings(Dialect, embeddings::Shape),
+    /// Embeddings, as they are awaited.
+    Embeddings(Dialect, Awaited),
     /// A count of tokens.
     Counted(Dialect),
+}
+
+impl WayBack {
+    /// What was consumed by the word of the answer's head.
+    pub(crate) fn told(self) -> Option<Usage> {
+        let Self::Embeddings(_, awaited) = self else { return None };
+        awaited.input_tokens.map(Usage::of_input)
+    }
 }
 
 /// A body in the provider's dialect.
@@ -121,7 +130,8 @@ impl<'r> Outgoing<'r> {
         } else if head.embeds {
             let converted = embeddings::request(head.dialect, self.body, spoken, Wanted { model, dimensions }).ok_or_else(unusable)?;
             let converted = converted.map_err(|error| SendError::Inexpressible(error.into()))?;
-            (Body::Written(converted.body.into()), WayBack::Embeddings(spoken, converted.shape), converted.dropped, Call::Embeddings)
+            let awaited = Awaited { shape: converted.shape, input_tokens: None };
+            (Body::Written(converted.body.into()), WayBack::Embeddings(spoken, awaited), converted.dropped, Call::Embeddings)
         } else {
             // Anthropic's answers need a limit; the model's own is none that anybody would notice.
             let limit = output_limit.or(target.max_output_tokens.filter(|_| head.output_limit.is_none()));

@@ -67,7 +67,8 @@ impl Vendor {
         match (self, embeds) {
             (Self::OpenAi(_) | Self::Compatible(_) | Self::Azure(_), true) => Some(Dialect::OpenAiEmbeddings),
             (Self::Google, _) => Some(Dialect::Gemini),
-            (Self::Anthropic | Self::Bedrock | Self::Vertex, true) => None,
+            (Self::Bedrock, true) => bedrock::spoken_for_vectors(model),
+            (Self::Anthropic | Self::Vertex, true) => None,
             (Self::Vertex, false) => Some(vertex::spoken(model)),
             (Self::Bedrock, false) => Some(bedrock::spoken(caller, model)),
             (Self::Anthropic, false) => Some(Dialect::AnthropicMessages),

@@ -1,4 +1,5 @@
 //! The usage report: its input is what was neither read from nor written to the cache, and so is not what its total says it is with them.
+//! Beside it the one number by which Titan says what it embedded.
 
 use crate::{
     json::{Cursor, SyntaxError, Value},
@@ -9,9 +10,17 @@ use crate::{
     },
 };
 
+/// Input tokens, at the top of an answer.
+const TITANS_COUNT: &str = "inputTextTokenCount";
+
 pub(in crate::dialect) fn read_usage(reply: &[u8]) -> Result<Option<Usage>, ReadUsageError> {
     let stated = find(reply, "usage")?.map_or(Ok(None), |report| from_value(&report))?;
-    Ok(stated.map(|stated| Report::parts(stated, true).usage()))
+    if let Some(stated) = stated {
+        return Ok(Some(Report::parts(stated, true).usage()));
+    }
+    // Titan says of what it embedded this one number and no more.
+    let embedded = find(reply, TITANS_COUNT)?.map_or(Ok(None), |value| count(TITANS_COUNT, value))?;
+    Ok(embedded.map(Usage::of_input))
 }
 
 /// The total is left out: with a cache, servers differ in whether it contains what was read and written.

@@ -194,7 +194,7 @@ impl<'s, 'a, 'c, 'p> Attempt<'s, 'a, 'c, 'p> {
         connection.finish().await;
         let head = question.outgoing.head;
         let admission = self.current.as_ref().map(|current| &current.admission);
-        let verdict = whole_verdict(head, estimate_at(head, question.facts, admission), spoken, &body);
+        let verdict = whole_verdict(head, estimate_at(head, question.facts, admission), (spoken, back), &body);
         let clamped = admission.and_then(Admission::clamped_to);
         self.end("ok", status, Some(consumption(context, &verdict)));
         Ok(Whole { target, status, spoken, back, passed, dropped, clamped, body, text: None })
