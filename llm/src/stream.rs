@@ -3,10 +3,12 @@
 //! Promises: bytes are forwarded as they came, as slices of what came; never more than one event is held, and that only up to
 //! a limit. Leaves out: sockets, keep-alives and deadlines, which are the worker's.
 
+mod closing;
 mod elements;
 pub mod meter;
 pub mod sse;
 
+pub use closing::closing_at;
 pub use elements::Elements;
 pub use meter::{StreamMeter, StreamOutcome, UsageEvents};
 

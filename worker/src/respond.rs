@@ -280,7 +280,7 @@ fn of_send(failure: &Failure, error: &SendError) -> Refusal {
             "upstream_token",
             format!("every attempt failed; for the last one, `{target}`, the access token of provider `{provider}` could not be had"),
         ),
-        SendError::Address(_) | SendError::Connect(_) | SendError::Broken(_) => plain(
+        SendError::Address(_) | SendError::Connect(_) | SendError::Broken(_) | SendError::Closed(_) => plain(
             502,
             "upstream_error",
             "upstream_unreachable",

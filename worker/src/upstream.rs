@@ -64,6 +64,9 @@ pub(crate) enum SendError {
     /// The connection broke before a response head.
     #[error("the provider closed the connection before it answered")]
     Broken(#[source] Box<pingora_core::Error>),
+    /// A connection that had waited was closed, without a word, as the request went out on it.
+    #[error("the provider closed a waiting connection as it was used again")]
+    Closed(#[source] Box<pingora_core::Error>),
     /// What is asked can't be said in the provider's dialect.
     #[error("the request can't be converted for the provider")]
     Inexpressible(#[source] llm::convert::ConvertError),
@@ -99,14 +102,16 @@ impl SendError {
             | Self::Inexpressible(_)
             | Self::Strict { .. }
             | Self::Address(destination::ResolveError::Forbidden { .. }) => FailureClass::NotAdmitted,
-            Self::Address(_) | Self::Token { .. } | Self::Connect(_) | Self::Broken(_) => FailureClass::Retryable(RetryOn::Connect),
+            Self::Address(_) | Self::Token { .. } | Self::Connect(_) | Self::Broken(_) | Self::Closed(_) => {
+                FailureClass::Retryable(RetryOn::Connect)
+            }
             Self::Timeout { .. } => FailureClass::Retryable(RetryOn::Timeout),
         }
     }
 
     /// Whether the provider may have read the request, and bill what it made of it.
     pub(crate) fn was_sent(&self) -> bool {
-        matches!(self, Self::Timeout { sent: true, .. } | Self::Broken(_))
+        matches!(self, Self::Timeout { sent: true, .. } | Self::Broken(_) | Self::Closed(_))
     }
 
     /// The word for traces, events and metrics.
@@ -116,7 +121,7 @@ impl SendError {
             | Self::Inexpressible(_)
             | Self::Strict { .. }
             | Self::Address(destination::ResolveError::Forbidden { .. }) => "refused",
-            Self::Address(_) | Self::Token { .. } | Self::Connect(_) | Self::Broken(_) => "connect",
+            Self::Address(_) | Self::Token { .. } | Self::Connect(_) | Self::Broken(_) | Self::Closed(_) => "connect",
             Self::Timeout { .. } => "timeout",
         }
     }

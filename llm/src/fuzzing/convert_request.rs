@@ -56,8 +56,9 @@ fn is_governed(caller: &Head<'_>, provider: &Head<'_>, body: &[u8]) {
     assert_eq!(provider.stream, caller.stream, "{}", shown(body));
     assert!(provider.choices <= caller.choices, "{}", shown(body));
     assert!(caller.output_limit.is_none_or(|most| provider.output_limit.is_some_and(|limit| limit <= most)), "{}", shown(body));
-    assert!(provider.sizes.images == 0 || caller.has_images(), "a picture from nowhere: {}", shown(body));
     // Data whose kind is not said may be either.
+    let may_show = caller.has_images() || caller.sizes.files > 0;
+    assert!(provider.sizes.images == 0 || may_show, "a picture from nowhere: {}", shown(body));
     assert!(provider.sizes.files == 0 || caller.sizes.files > 0 || caller.has_images(), "a file from nowhere: {}", shown(body));
     assert!(provider.provider_tool.is_none() || caller.provider_tool.is_some(), "a tool from nowhere: {}", shown(body));
     assert_eq!(provider.provider_state, None, "what a provider keeps can't be referred to from elsewhere: {}", shown(body));

@@ -7,6 +7,8 @@
 //! - [`UsageEvents::ForwardWhole`]: the same, but bytes of a partial event are held back until it is complete. A stream that is
 //!   cut then stops between events, and an error event of ours can be read after it; in the mode above the half event before it
 //!   can't, whatever follows.
+//! - [`UsageEvents::Delay`]: as `ForwardWhole`, but an event that has a usage report and no choices is held back until the terminator, so that
+//!   what it says is known before it is said, and something may go out in front of it.
 //! - [`UsageEvents::Withhold`]: an event that has a usage report and no choices is left out. To know, an event must be seen
 //!   whole, so bytes of a partial event are held back until it is; everything else is forwarded as slices of the chunk.
 //! - An event that outgrows the limit is passed on unread and counted; nothing is held for it any more.
@@ -16,7 +18,8 @@
 //! - What stands behind the last event's end when the bytes stop is read like an event: a report is not lost for want of a
 //!   line break, and half of one is not JSON.
 //!
-//! Invariant: what is forwarded, with what is held at the end, is byte for byte what came; with `Withhold`, that without whole events.
+//! Invariant: what is forwarded, with what is delayed and held at the end, is byte for byte what came; with `Withhold`, that without whole
+//! events; with `Delay`, a usage report may stand behind events that came after it.
 
 use bytes::Bytes;
 
@@ -44,6 +47,8 @@ pub enum UsageEvents {
     Forward,
     /// The caller asked for them: everything goes on, in whole events.
     ForwardWhole,
+    /// The caller asked for them, and gets something else before: the last one goes on with the terminator.
+    Delay,
     /// The caller did not; we did.
     Withhold,
 }
@@ -60,6 +65,8 @@ pub struct StreamMeter {
     partial: Vec<u8>,
     /// The current event outgrew the limit and is passed on unread.
     outgrown: bool,
+    /// A usage report that goes on with the terminator.
+    delayed: Vec<u8>,
     /// The last event was left out: so is what is left of the line break at its end.
     withheld: bool,
     seen: Seen,
@@ -103,6 +110,8 @@ pub struct StreamOutcome {
     pub failed: bool,
     /// Whether what was forwarded stops inside an event: an event of our own must then begin with an empty line.
     pub mid_event: bool,
+    /// A usage report whose terminator never came, before `held`. Forward it if the stream ended by itself.
+    pub delayed: Bytes,
     /// Bytes of an unfinished event that were not forwarded. Forward them if the stream ended by itself, not if it was cut.
     pub held: Bytes,
 }
@@ -137,7 +146,7 @@ impl StreamMeter {
 
     fn of(dialect: Option<Dialect>, usage_events: UsageEvents, limit: usize) -> Self {
         let (boundary, seen) = (Boundary::default(), Seen::default());
-        Self { dialect, usage_events, limit, boundary, partial: Vec::new(), outgrown: false, withheld: false, seen }
+        Self { dialect, usage_events, limit, boundary, partial: Vec::new(), outgrown: false, delayed: Vec::new(), withheld: false, seen }
     }
 
     /// Takes a chunk as it came and adds to `forward` what is to go to the caller now.
@@ -148,13 +157,19 @@ impl StreamMeter {
         let (mut run, mut at) = (if self.withheld { left_over } else { 0 }, left_over);
         while let Some(length) = self.boundary.next_end(chunk.get(at..).unwrap_or_default()) {
             let end = at.saturating_add(length);
-            let withhold = self.finish_event(chunk.get(at..end).unwrap_or_default());
+            let event = chunk.get(at..end).unwrap_or_default();
+            let withhold = self.finish_event(event);
             self.withheld = withhold;
             if withhold {
                 forward_slice(&chunk, run, at, forward);
+                self.delay(event, forward);
                 self.partial.clear();
                 run = end;
             } else {
+                if self.seen.done && !self.delayed.is_empty() {
+                    forward_slice(&chunk, std::mem::replace(&mut run, at), at, forward);
+                    forward.push(Bytes::from(std::mem::take(&mut self.delayed)));
+                }
                 self.release_partial(forward);
             }
             at = end;
@@ -181,7 +196,7 @@ impl StreamMeter {
             let unread_events = self.seen.unread_events;
             let withhold = self.judge(&partial);
             self.seen.unread_events = unread_events;
-            self.partial = if withhold { Vec::new() } else { partial };
+            self.partial = if withhold && self.usage_events == UsageEvents::Withhold { Vec::new() } else { partial };
         }
         let (holds, partial) = (self.holds(), self.partial);
         let mid_event = outgrown || (!holds && !partial.is_empty());
@@ -198,6 +213,7 @@ impl StreamMeter {
             done: seen.done,
             failed: seen.failed,
             mid_event,
+            delayed: Bytes::from(self.delayed),
             held,
         }
     }
@@ -239,9 +255,21 @@ impl StreamMeter {
             Some(dialect) => dialect.read_event(&data),
             None => operation::usage::read_event(&data),
         };
-        let withhold = reading.usage_only && self.usage_events == UsageEvents::Withhold;
+        let withhold = reading.usage_only && matches!(self.usage_events, UsageEvents::Withhold | UsageEvents::Delay);
         self.seen.take(reading, event.name == Some(b"error"));
         withhold
+    }
+
+    /// Keeps a usage report that ends with these bytes of the current chunk; one from before goes on.
+    fn delay(&mut self, last: &[u8], forward: &mut Vec<Bytes>) {
+        if self.usage_events != UsageEvents::Delay {
+            return;
+        }
+        let event = [&self.partial, last].concat();
+        let before = std::mem::replace(&mut self.delayed, event);
+        if !before.is_empty() {
+            forward.push(Bytes::from(before));
+        }
     }
 
     /// The bytes held of an event that is to be forwarded go out before the rest of it.

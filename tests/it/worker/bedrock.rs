@@ -124,6 +124,25 @@ async fn any_model_is_conversed_with_and_every_request_is_signed() {
     assert_booked(&fleet, 3).await;
 }
 
+/// The frame with the usage comes behind the one that says how the answer ended: the cost that a caller is told is of that.
+#[tokio::test]
+async fn usage_that_comes_after_the_end_is_what_is_told_and_booked() {
+    let (fleet, key) = with_bedrock().await;
+    let frames = converse_frames();
+    let (metadata, before) = frames.split_last().unwrap();
+    let late = Answer::stream_of("application/vnd.amazon.eventstream", [before.concat(), metadata.clone()]);
+    fleet.provider.next(late.pausing_after_the_first_piece(std::time::Duration::from_millis(50)));
+    let mut body = chat(&format!("aws/{NOVA}"), true);
+    body["stream_options"] = json!({"include_usage": true});
+    let reply = ask(&fleet, &key, "/v1/chat/completions", body).await;
+    let events = reply.events();
+    let [.., ours, usage, done] = events.as_slice() else { panic!("{events:?}") };
+    let ours: Value = serde_json::from_str(ours).unwrap();
+    assert_eq!(nano(&ours["mlx:cost_usd"]), COST, "{events:?}");
+    assert!(usage.contains("\"prompt_tokens\":130") && done == "[DONE]", "{events:?}");
+    assert_booked(&fleet, 1).await;
+}
+
 #[tokio::test]
 async fn an_arn_is_one_segment_of_the_path_and_a_bedrock_key_is_a_bearer() {
     let (fleet, key) = with_bedrock().await;

@@ -43,6 +43,25 @@ async fn a_failure_of_any_listed_kind_leads_to_the_next_target() {
     }
 }
 
+/// A connection that waited may be let go just as it is used again. The provider may have the request all the same: it is asked again, and each
+/// attempt is held, journaled and booked on its own.
+#[tokio::test]
+async fn a_request_that_is_sent_twice_is_two_attempts() {
+    let (fleet, key) = Fleet::governed().await;
+    fleet.chat(&key, "sim/gpt-test").ok().await;
+    fleet.provider.next(Answer::hang_up());
+    fleet.chat(&key, "sim/gpt-test").ok().await;
+    assert_eq!(fleet.provider.count(), 3);
+    let log = fleet.logged(2, "").await;
+    let row = log.iter().max_by_key(|row| nano(&row["costUsd"])).expect("a row");
+    let steps = row["trace"]["steps"].as_array().unwrap();
+    let of = |kind: &str| steps.iter().filter(|step| step["step"] == kind).collect::<Vec<_>>();
+    let outcomes: Vec<_> = of("attempt").iter().map(|step| step["outcome"].clone()).collect();
+    assert_eq!((of("reserved").len(), outcomes), (2, vec![json!("connect"), json!("ok")]), "{steps:#?}");
+    let once = log.iter().map(|row| nano(&row["costUsd"])).min().expect("a row");
+    assert!(nano(&row["costUsd"]) > once, "what the first may have cost is in it: {log:#?}");
+}
+
 /// Contract 3: what is not in `retry_on` is final.
 #[tokio::test]
 async fn a_failure_that_is_not_listed_is_final() {

@@ -45,10 +45,10 @@ async fn a_stream_is_passed_on_byte_for_byte_and_piece_by_piece() {
     let pieces = stream_pieces("gpt-test", &words, Some(Usage { prompt: 9, completion: 3, ..Usage::default() }));
     fleet.provider.next(Answer::stream(pieces.clone()));
     let reply = fleet.chat(&key, "sim/gpt-test").streamed().ok().await;
-    let (done, before) = pieces.split_last().unwrap();
+    let (before, end) = pieces.split_at(pieces.len() - 2);
     let rest = reply.text().strip_prefix(&String::from_utf8(before.concat()).unwrap()).expect("all pieces as they were").to_owned();
-    // Contract 2.3: where the caller asked for usage, the final cost stands beside it.
-    let cost = rest.strip_suffix(&String::from_utf8(done.clone()).unwrap()).expect("the provider's own end").to_owned();
+    // Contract 2.3: where the caller asked for usage, the final cost stands beside it. In front: clients take the usage from the last event.
+    let cost = rest.strip_suffix(&String::from_utf8(end.concat()).unwrap()).expect("the provider's own report and end").to_owned();
     let cost: serde_json::Value = serde_json::from_str(cost.trim().trim_start_matches("data: ")).expect("one event more");
     assert_eq!((cost["mlx:cost_usd"].as_str(), cost["choices"].as_array().map(Vec::len)), (Some("0.000015"), Some(0)), "{cost}");
     assert_eq!(reply.header("content-type"), Some("text/event-stream"));

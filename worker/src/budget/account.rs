@@ -211,7 +211,7 @@ impl Account {
 
     /// Takes in what the control plane says; `sent_ms` is when it was asked. Answers how much more is granted than before. Called by one
     /// task at a time.
-    pub(super) fn apply(&self, status: &AccountStatus, sent_ms: u64, now_ms: u64) -> i64 {
+    pub(super) fn apply(&self, status: &AccountStatus, sent_ms: u64) -> i64 {
         let known = Known {
             settled: status.settled.nanos(),
             reserved_elsewhere: status.reserved_elsewhere.nanos(),

@@ -302,7 +302,7 @@ impl Budgets {
         match answer {
             Ok(statuses) => {
                 for (ask, status) in asks.iter_mut().zip(&statuses) {
-                    let given = ask.account.apply(status, sent_ms, now_ms);
+                    let given = ask.account.apply(status, sent_ms);
                     ask.note_given(given, now_ms);
                 }
                 drop(turn);

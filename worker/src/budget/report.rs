@@ -28,7 +28,6 @@ struct Report {
 
 struct Entry {
     account: Arc<Account>,
-    given_back: i64,
     closing: bool,
     report: AccountReport,
 }
@@ -132,7 +131,7 @@ impl Budgets {
             if entry.closing {
                 entry.account.apply_closed(status);
             } else {
-                entry.account.apply(status, report.sent_ms, now_ms);
+                entry.account.apply(status, report.sent_ms);
             }
         }
         self.workers.store(reply.workers.max(1), Ordering::Relaxed);
@@ -169,7 +168,7 @@ impl Entry {
             give_back: NanoUsd::from_nanos(given_back),
             close: closing,
         };
-        Self { account: Arc::clone(account), given_back, closing, report }
+        Self { account: Arc::clone(account), closing, report }
     }
 }
 

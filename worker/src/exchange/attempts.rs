@@ -126,7 +126,7 @@ impl<'p> Flight<'_, 'p> {
 
     async fn walk(&mut self, limit: Option<Instant>, heed_breakers: bool) -> Result<Answer, Walked> {
         let (mut walk, mut next) = Walk::begin(self.permit.route(), clock::instant());
-        let (mut last, mut passed, mut sent, mut again) = (Failure::Deadline, false, false, 0);
+        let (mut last, mut passed, mut sent, mut again, mut renewed) = (Failure::Deadline, false, false, 0, false);
         while let Some(mut leaf) = next {
             leaf.deadline = leaf.deadline.into_iter().chain(limit).min();
             if self.health.enter(&leaf.target.label) == Standing::Open && heed_breakers {
@@ -148,6 +148,10 @@ impl<'p> Flight<'_, 'p> {
             };
             last = failed.failure;
             sent |= failed.class != FailureClass::NotAdmitted;
+            // Nothing is wrong with the target: it is asked again at once, as an attempt of its own.
+            if matches!(last, Failure::Upstream { error: SendError::Closed(_), .. }) && !std::mem::replace(&mut renewed, true) {
+                continue;
+            }
             next = walk.after(failed.class, clock::instant());
             while let Some(same) = next.filter(|next| next.target.is_same_model(leaf.target)) {
                 if back_off::wait(again, failed.retry_after, same.deadline.into_iter().chain(limit).min()).await {

@@ -1,9 +1,10 @@
-//! What a caller asked to know beside its stream: the final cost and the decision trace, in one event of ours before the terminator.
+//! What a caller asked to know beside its stream: the final cost and the decision trace, in one event of ours before the usage report and the
+//! terminator. Clients take the usage from the last event that could have any, so ours is not the last.
 
 use bytes::{Bytes, BytesMut};
 use llm::dialect::Dialect;
 use llm::request::Head;
-use memchr::memmem;
+use llm::stream::closing_at;
 use policy::decision::Trace;
 use policy::money::NanoUsd;
 
@@ -26,9 +27,9 @@ pub(super) fn event(head: &Head<'_>, (request_id, created): (&str, u64), cost: N
     Bytes::from(event)
 }
 
-/// Puts `event` before the terminator, where that is in sight, else behind everything.
-pub(super) fn before_done(bytes: &Bytes, event: &Bytes) -> Bytes {
-    let at = memmem::rfind(bytes, b"data: [DONE]").or_else(|| memmem::rfind(bytes, b"data:[DONE]")).unwrap_or(bytes.len());
+/// Puts `event` before the closing of the stream, where that is in sight, else behind everything.
+pub(super) fn before_closing(bytes: &Bytes, event: &Bytes) -> Bytes {
+    let at = closing_at(bytes);
     join(&[bytes.slice(..at), event.clone(), bytes.slice(at..)])
 }
 
@@ -39,17 +40,4 @@ pub(super) fn join(pieces: &[Bytes]) -> Bytes {
         joined.extend_from_slice(piece);
     }
     joined.freeze()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_event_goes_before_the_terminator() {
-        let bytes = Bytes::from_static(b"data: {}\n\ndata: [DONE]\n\n");
-        assert_eq!(before_done(&bytes, &Bytes::from_static(b"data: 1\n\n")), "data: {}\n\ndata: 1\n\ndata: [DONE]\n\n");
-        let split = Bytes::from_static(b"NE]\n\n");
-        assert_eq!(before_done(&split, &Bytes::from_static(b"data: 1\n\n")), "NE]\n\ndata: 1\n\n");
-    }
 }

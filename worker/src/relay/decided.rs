@@ -30,7 +30,7 @@ pub(crate) async fn pass_decided(
     keep(&mut flight, said.as_ref(), &json());
     if outgoing.head.stream && closing::wanted(outgoing.head) {
         let event = closing::event(outgoing.head, outgoing.named(), flight.booking.cost(), &flight.trace);
-        said = said.map(|said| closing::before_done(&said, &event));
+        said = said.map(|said| closing::before_closing(&said, &event));
     }
     said = said.map(|said| framed(outgoing, said));
     let (content_type, with_trace) = match outgoing.head.stream {

@@ -87,7 +87,7 @@ impl Again<'_> {
             let arrival = self.exchange.arrival;
             let created = u64::try_from(arrival.time.timestamp()).unwrap_or(0);
             let event = closing::event(self.head, (&arrival.request_id, created), NanoUsd::ZERO, trace);
-            said = closing::before_done(&said, &event);
+            said = closing::before_closing(&said, &event);
         }
         let content_type = match self.framing {
             Framing::Events => HeaderValue::from_static("text/event-stream"),

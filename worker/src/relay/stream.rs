@@ -2,7 +2,7 @@
 //!
 //! One timer a stream: it fires every `stream_keep_alive` at most, keeps the caller's stream alive when nothing went out since (so that nothing
 //! in between takes it for dead) and notices a provider that has been silent for too long. Where the caller asked for usage or for the trace, an event
-//! of ours with the final cost goes out before `[DONE]`.
+//! of ours with the final cost goes out before the provider's usage report, which waits for its terminator with that.
 //!
 //! A caller who wants the events as one array gets each as an element, in the last step before the socket: all before it deals in events.
 
@@ -15,7 +15,7 @@ use llm::stream::meter::{StreamMeter, StreamOutcome, UsageEvents};
 use llm::stream::{Elements, Framing};
 use pingora_core::protocols::http::ServerSession;
 
-use super::closing::{self, before_done, join};
+use super::closing::{self, before_closing, join};
 use super::drain::hear_out;
 use super::standby::keep_alive;
 use super::{caller_gone, json, write};
@@ -63,6 +63,8 @@ struct Passage<'s, 'f, 'c, 'p> {
     wrote: Instant,
     /// The answer was heard to its end for a caller who has left.
     drained: bool,
+    /// The caller has our own event.
+    told: bool,
     /// The provider has said all, in good order and to its terminator.
     whole: bool,
 }
@@ -83,7 +85,7 @@ pub(super) async fn pass(
     };
     let converter = converter(&flight, back);
     flight.booking.first_byte();
-    let usage_events = if flight.outgoing.head.include_usage { UsageEvents::Forward } else { UsageEvents::Withhold };
+    let usage_events = usage_events(&flight, converter.is_some());
     let sent = match head {
         Some(head) => head.send_stream(session, content_type).await,
         None => Ok(status),
@@ -100,6 +102,7 @@ pub(super) async fn pass(
         between_events: true,
         wrote: clock::instant(),
         drained: false,
+        told: false,
         whole: false,
     };
     let ending = match sent {
@@ -240,7 +243,7 @@ impl Passage<'_, '_, '_, '_> {
         self.forward.clear();
         self.record(&bytes);
         if let Some(ours) = ours {
-            bytes = before_done(&bytes, &ours);
+            bytes = before_closing(&bytes, &ours);
         }
         match &mut self.elements {
             // Elements go out whole.
@@ -254,14 +257,20 @@ impl Passage<'_, '_, '_, '_> {
         write(self.session, bytes).await
     }
 
-    /// When the terminator is about to go out: settles, and writes the event with what the caller asked to know.
+    /// When the terminator is about to go out as the provider sent it: settles, and writes the event with what the caller asked to know. A
+    /// converter writes its own, once the provider has said all.
     fn own_event(&mut self) -> Option<Bytes> {
-        if !closing::wanted(self.flight.outgoing.head) || !self.meter.as_ref().is_some_and(StreamMeter::done) {
+        if self.converter.is_some() || !closing::wanted(self.flight.outgoing.head) || !self.meter.as_ref().is_some_and(StreamMeter::done) {
             return None;
         }
         self.settle(Ending::Complete, 200);
+        self.told = true;
+        Some(self.written_event())
+    }
+
+    fn written_event(&self) -> Bytes {
         let Flight { outgoing, booking, trace, .. } = &*self.flight;
-        Some(closing::event(outgoing.head, outgoing.named(), booking.cost(), trace))
+        closing::event(outgoing.head, outgoing.named(), booking.cost(), trace)
     }
 
     /// Ends the metering and the attempt; once.
@@ -316,18 +325,19 @@ impl Passage<'_, '_, '_, '_> {
     /// The provider has said all: the terminator, or what stood behind the last whole event.
     async fn complete(&mut self, outcome: &StreamOutcome) -> bool {
         self.whole = outcome.done && !outcome.failed;
-        let Some(converter) = &mut self.converter else {
-            if !outcome.held.is_empty() {
-                self.write_last(outcome.held.clone()).await;
+        let (said, failed) = match &mut self.converter {
+            Some(converter) => {
+                let mut said = Vec::new();
+                converter.finish(&mut said);
+                (Bytes::from(said), converter.failed() || outcome.failed)
             }
-            return outcome.failed;
+            None => (join(&[outcome.delayed.clone(), outcome.held.clone()]), outcome.failed),
         };
-        let mut said = Vec::new();
-        converter.finish(&mut said);
-        let failed = converter.failed();
         self.whole &= !failed;
-        self.write_last(Bytes::from(said)).await;
-        failed || outcome.failed
+        self.record(&said);
+        let tells = !failed && !self.told && closing::wanted(self.flight.outgoing.head);
+        self.say(if tells { before_closing(&said, &self.written_event()) } else { said }).await;
+        failed
     }
 
     /// Takes down what the caller gets, where it may be kept.
@@ -347,12 +357,18 @@ impl Passage<'_, '_, '_, '_> {
     }
 
     /// A write whose failure changes nothing any more.
-    async fn write_last(&mut self, mut bytes: Bytes) {
+    async fn write_last(&mut self, bytes: Bytes) {
         self.record(&bytes);
+        self.say(bytes).await;
+    }
+
+    async fn say(&mut self, mut bytes: Bytes) {
         if let Some(elements) = &mut self.elements {
             bytes = Bytes::from(elements.push(&bytes));
         }
-        self.write_out(bytes).await;
+        if !bytes.is_empty() {
+            self.write_out(bytes).await;
+        }
     }
 
     /// An array ends with its bracket, whatever is in it.
@@ -374,6 +390,15 @@ impl Passage<'_, '_, '_, '_> {
             return write(self.session, keep_alive(self.flight.outgoing.head.dialect)).await;
         }
         Ok(())
+    }
+}
+
+/// What becomes of the provider's usage reports.
+fn usage_events(flight: &Flight<'_, '_>, said_again: bool) -> UsageEvents {
+    match flight.outgoing.head.include_usage {
+        true if !said_again && closing::wanted(flight.outgoing.head) => UsageEvents::Delay,
+        true => UsageEvents::Forward,
+        false => UsageEvents::Withhold,
     }
 }
 

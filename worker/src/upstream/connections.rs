@@ -1,10 +1,11 @@
-//! Connections to providers: taken from those that wait, one write a request, one silent retry.
+//! Connections to providers: taken from those that wait, one write a request.
 //!
 //! Pingora's HTTP connector sends head and body in two writes; this works one level below it, on the transport connector and the HTTP/1.1
 //! session for the response, and so spares a system call a request. Where TLS agrees on HTTP/2, `multiplexed` takes over.
 //!
-//! A connection that was used before may have been closed by the other side meanwhile. When it proves so before a single byte of an answer,
-//! the request goes out once more on a fresh connection: nobody can have answered it.
+//! A connection that was used before may have been closed by the other side meanwhile. When it proves so before the request was written whole,
+//! the request goes out once more on a fresh connection: nobody can have carried it out. When it proves so later, the provider may have
+//! done so, and bill it: that is [`SendError::Closed`], and whether to ask again is for whoever holds the money for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,15 +98,18 @@ impl Connections {
 
     async fn exchange_on(&self, road: Road, reused: bool, destination: &Arc<Destination>, request: &Bytes) -> Result<Reply, SendError> {
         let wire = match self.speak(road, destination, request).await {
-            Err(broken) if broken.downgraded || (reused && broken.silent) => {
-                let fresh = self.connect(destination).await.map_err(SendError::Connect)?;
-                self.metrics.connected(false);
-                self.speak(fresh, destination, request).await
-            }
-            spoken => spoken,
+            Err(Broken { error, came_to: CameTo::Silence }) if reused => return Err(SendError::Closed(error)),
+            Err(Broken { came_to: CameTo::Nothing, .. }) if reused => self.speak_anew(destination, request).await,
+            Err(Broken { came_to: CameTo::Downgrade, .. }) => self.speak_anew(destination, request).await,
+            spoken => spoken.map_err(|broken| SendError::Broken(broken.error)),
         };
-        let wire = wire.map_err(|broken| SendError::Broken(broken.error))?;
-        Ok(Reply::of_provider(ProviderBody::new(wire)))
+        Ok(Reply::of_provider(ProviderBody::new(wire?)))
+    }
+
+    async fn speak_anew(&self, destination: &Arc<Destination>, request: &Bytes) -> Result<Wire, SendError> {
+        let fresh = self.connect(destination).await.map_err(SendError::Connect)?;
+        self.metrics.connected(false);
+        self.speak(fresh, destination, request).await.map_err(|broken| SendError::Broken(broken.error))
     }
 
     async fn speak(&self, road: Road, destination: &Arc<Destination>, request: &Bytes) -> Result<Wire, Broken> {
@@ -136,10 +140,20 @@ impl Road {
 /// A connection that broke.
 pub(super) struct Broken {
     pub(super) error: Box<pingora_core::Error>,
-    /// Before any byte of an answer.
-    pub(super) silent: bool,
+    pub(super) came_to: CameTo,
+}
+
+/// How far an exchange came on a connection that broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CameTo {
+    /// The provider can't have carried the request out: it does not have all of it, or says that it has not looked at it.
+    Nothing,
     /// The provider wants HTTP/1.1, and gets it the next time.
-    pub(super) downgraded: bool,
+    Downgrade,
+    /// The provider may have the request; nothing of an answer came.
+    Silence,
+    /// Something of an answer came.
+    Words,
 }
 
 async fn speak(mut stream: Stream, request: &[u8]) -> Result<HttpSession, Broken> {
@@ -148,15 +162,19 @@ async fn speak(mut stream: Stream, request: &[u8]) -> Result<HttpSession, Broken
     // A provider may refuse a large body and close before it has read it: its answer is there although the write failed.
     for _ in 0..INFORMATIONAL {
         if let Err(error) = session.read_response().await {
-            let silent = matches!(error.retry, pingora_core::RetryType::ReusedOnly) || written.is_err();
-            return Err(Broken { error, silent, downgraded: false });
+            let came_to = match (&written, error.retry) {
+                (Err(_), _) => CameTo::Nothing,
+                (Ok(()), pingora_core::RetryType::ReusedOnly) => CameTo::Silence,
+                (Ok(()), pingora_core::RetryType::Decided(_)) => CameTo::Words,
+            };
+            return Err(Broken { error, came_to });
         }
         if session.get_status().is_some_and(|status| !status.is_informational()) {
             return Ok(session);
         }
     }
     let error = pingora_core::Error::new(pingora_core::ErrorType::InvalidHTTPHeader);
-    Err(Broken { error, silent: false, downgraded: false })
+    Err(Broken { error, came_to: CameTo::Words })
 }
 
 async fn write(stream: &mut Stream, request: &[u8]) -> std::io::Result<()> {

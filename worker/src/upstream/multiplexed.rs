@@ -18,7 +18,7 @@ use pingora_core::upstreams::peer::Peer as _;
 use pingora_core::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
-use super::connections::{Broken, PATIENCE};
+use super::connections::{Broken, CameTo, PATIENCE};
 use super::destination::Destination;
 
 /// Lanes of one connection at most; the provider may allow fewer.
@@ -78,7 +78,7 @@ pub(super) struct Lane {
 impl Lane {
     /// Sends a request that was written for HTTP/1.1, and waits for the head of the answer.
     pub(super) async fn ask(&mut self, request: &Bytes) -> Result<(), Broken> {
-        let unreadable = || Broken { error: Error::new(ErrorType::InvalidHTTPHeader), silent: false, downgraded: false };
+        let unreadable = || Broken { error: Error::new(ErrorType::InvalidHTTPHeader), came_to: CameTo::Words };
         let (head, body) = taken_apart(request, &self.destination).ok_or_else(unreadable)?;
         let Some(session) = &mut self.session else { return Err(unreadable()) };
         let sent = session.write_request_header(Box::new(head), body.is_empty());
@@ -96,8 +96,14 @@ impl Lane {
             if downgraded {
                 self.connections.connector.prefer_h1(self.destination.as_ref());
             }
-            let silent = matches!(error.retry, pingora_core::RetryType::ReusedOnly | pingora_core::RetryType::Decided(true));
-            Broken { error, silent, downgraded }
+            // A provider that refuses a lane, or goes away before it has come to it, says so.
+            let came_to = match error.retry {
+                _ if downgraded => CameTo::Downgrade,
+                pingora_core::RetryType::Decided(true) => CameTo::Nothing,
+                pingora_core::RetryType::ReusedOnly => CameTo::Silence,
+                pingora_core::RetryType::Decided(false) => CameTo::Words,
+            };
+            Broken { error, came_to }
         })
     }
 

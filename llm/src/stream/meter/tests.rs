@@ -117,6 +117,22 @@ fn an_event_without_end_is_not_held_beyond_the_limit() {
 }
 
 #[test]
+fn a_delayed_report_goes_on_with_the_terminator_however_the_stream_is_cut() {
+    let stream = [TEXT, USAGE, ": ping\n\n", DONE].concat();
+    for at in 0..stream.len() {
+        let (mut meter, mut forward) = (StreamMeter::new(Dialect::OpenAiChat, UsageEvents::Delay), Vec::new());
+        let (first, second) = stream.split_at(at);
+        meter.push(Bytes::copy_from_slice(first.as_bytes()), &mut forward);
+        assert!(!String::from_utf8_lossy(&forward.concat()).contains("usage"), "cut at {at}");
+        meter.push(Bytes::copy_from_slice(second.as_bytes()), &mut forward);
+        assert_eq!(forward.concat(), [TEXT, ": ping\n\n", USAGE, DONE].concat().as_bytes(), "cut at {at}");
+        assert!(meter.finish().delayed.is_empty());
+    }
+    let (forwarded, outcome) = run(StreamMeter::new(Dialect::OpenAiChat, UsageEvents::Delay), &[TEXT, USAGE]);
+    assert_eq!((forwarded.as_str(), &*outcome.delayed), (TEXT, USAGE.as_bytes()), "a provider may leave the terminator out");
+}
+
+#[test]
 fn an_error_of_ours_begins_on_a_line_of_its_own() {
     let error = ErrorReply { status: 502, message: "gone", kind: "upstream_error", code: None, param: None, budget: None };
     let event = "data: {\"error\":{\"message\":\"gone\",\"type\":\"upstream_error\",\"code\":null,\"param\":null}}\n\n";

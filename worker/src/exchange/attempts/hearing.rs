@@ -179,7 +179,8 @@ impl Refused {
 pub(super) fn unanswered(target: Arc<str>, error: SendError, health: &OrgHealth) -> Failed {
     let class = error.class();
     tracing::warn!(target.name = %target, attempt.outcome = error.outcome(), error = %chain(&error), "an attempt failed");
-    if class != FailureClass::NotAdmitted {
+    // That a connection was let go while nobody used it says nothing about the target.
+    if class != FailureClass::NotAdmitted && !matches!(error, SendError::Closed(_)) {
         health.failed(&target);
     }
     Failed::new(Failure::Upstream { target, error }, class)
