@@ -16,16 +16,17 @@ use super::open_streams::{self, OpenStreams};
 use super::saturation::{self, Field, Saturation};
 use super::{Bench, Entry, Load, Times};
 use crate::contestant::{Contestant, Fleet, Mock, Name};
-use crate::load::{Connection, Peers, Prompt, RequestText, Shape, WARM_UP};
+use crate::load::{Connection, Peers, Prompt, RequestText, Shape};
 
 /// Everybody, in the order of the table.
 const NAMES: [Name; 4] = [Name::Nginx, Name::BarePingora, Name::Worker, Name::Converting];
-/// Of a second that the command line asks for at saturation, a window here: there are sixteen times as many of them.
-const WINDOW: f64 = 1.0 / 7.0;
-const SHORT_WARM_UP: f64 = 0.1;
+/// Of a second that the command line asks for at saturation, a window here: there are five times as many of them.
+const WINDOW: f64 = 1.0 / 8.0;
+const WARM_UP: f64 = 0.1;
 const LATENCY_ROUNDS: usize = 2;
 /// The same for the windows in which latency is measured.
 const LATENCY_WINDOW: f64 = 2.0 / 3.0;
+const LATENCY_WARM_UP: f64 = 0.2;
 /// How long the worker is loaded before all else, so that its leases have the size that saturation needs.
 const LEASES: f64 = 3.0;
 
@@ -56,10 +57,10 @@ pub(crate) fn measure(bench: &Bench<'_>, setting: Setting<'_, '_>) -> anyhow::Re
     let entries = entries(fleet, baselines)?;
     bench.progress.step("one of each");
     make_ready(bench, fleet, &entries)?;
-    let times = Times { rounds: bench.rounds, warm_up: SHORT_WARM_UP, seconds: bench.seconds * WINDOW };
+    let times = Times { rounds: bench.rounds, warm_up: WARM_UP, seconds: bench.seconds * WINDOW };
     let field = Field { entries: &entries, fleet: Some(fleet), mock, peers: Peers::Awake, times };
     let saturation = saturation::measure(bench, &field)?;
-    let times = Times { rounds: bench.rounds.min(LATENCY_ROUNDS), warm_up: WARM_UP, seconds: bench.seconds * LATENCY_WINDOW };
+    let times = Times { rounds: bench.rounds.min(LATENCY_ROUNDS), warm_up: LATENCY_WARM_UP, seconds: bench.seconds * LATENCY_WINDOW };
     let latency = latency::measure(bench, &with_direct(&entries, mock), times)?;
     Ok(Dialects { saturation, open_streams, latency })
 }
