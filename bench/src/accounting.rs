@@ -1,42 +1,52 @@
-//! What the kernel says a process has used, and what the hypervisor took. Read from `/proc`, in the clock ticks it counts in.
+//! What the kernel says a process has used, and what the hypervisor took. Read from `/proc`: processor time in nanoseconds, thread by thread,
+//! because the ticks of a whole process's account are as long as a fortieth of a short window.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context;
 
-/// `USER_HZ`, the unit of these files: 100 on every Linux this runs on.
-const TICK: Duration = Duration::from_millis(10);
-
-/// User and system time of processes.
-#[derive(Clone, Copy)]
-pub(crate) struct ProcessorTime(Duration);
+/// User and system time of the threads of processes.
+///
+/// Special case: what a thread spent between two readings is lost when it has ended by the second. The proxies that are measured keep theirs.
+pub(crate) struct ProcessorTime(HashMap<u32, u64>);
 
 impl ProcessorTime {
     pub(crate) fn of_all(processes: &[u32]) -> anyhow::Result<Self> {
-        let mut ticks = 0;
+        let mut threads = HashMap::new();
         for process in processes {
-            ticks += ticks_of(*process)?;
+            let listed = std::fs::read_dir(format!("/proc/{process}/task")).with_context(|| format!("process {process} is gone"))?;
+            for thread in listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+                // One that has ended since it was listed has no file any more.
+                let Ok(account) = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/schedstat")) else { continue };
+                let spent = account.split_whitespace().next().and_then(|first| first.parse().ok());
+                threads.insert(thread, spent.context("`/proc/…/schedstat` reads differently here")?);
+            }
         }
-        Ok(Self(TICK * ticks))
+        anyhow::ensure!(processes.is_empty() || !threads.is_empty(), "this kernel keeps no `/proc/…/schedstat`");
+        Ok(Self(threads))
     }
 
-    pub(crate) fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        let spent = self.0.iter().map(|(thread, now)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)));
+        Duration::from_nanos(spent.sum())
     }
-}
-
-fn ticks_of(process: u32) -> anyhow::Result<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).with_context(|| format!("process {process} is gone"))?;
-    // The name in parentheses may hold spaces; user and system time are the 12th and 13th fields behind it.
-    let (_, fields) = stat.rsplit_once(')').context("`/proc/…/stat` reads differently here")?;
-    let ticks: Result<Vec<u32>, _> = fields.split_whitespace().skip(11).take(2).map(str::parse).collect();
-    Ok(ticks?.iter().sum())
 }
 
 /// Resident memory of a process in bytes.
 pub(crate) fn resident_bytes(process: u32) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no `VmRSS` in `/proc/…/status`")?;
+    of_table(&format!("/proc/{process}/status"), "VmRSS:")
+}
+
+/// Memory of a process in bytes, of what it shares only its part: what it holds for its work, and not how often a library is mapped.
+pub(crate) fn proportional_bytes(process: u32) -> anyhow::Result<u64> {
+    of_table(&format!("/proc/{process}/smaps_rollup"), "Pss:")
+}
+
+/// A line of one of the tables in `/proc`, which are in kibibytes.
+fn of_table(path: &str, name: &str) -> anyhow::Result<u64> {
+    let table = std::fs::read_to_string(path).with_context(|| format!("read `{path}`"))?;
+    let line = table.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no `{name}` in `{path}`"))?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kibibytes * 1024)
 }
@@ -76,7 +86,12 @@ mod tests {
     fn a_process_can_read_its_own_account() {
         let own = std::process::id();
         assert!(resident_bytes(own).unwrap() > 1024 * 1024);
-        ProcessorTime::of_all(&[own]).unwrap();
+        assert!(proportional_bytes(own).unwrap() > 256 * 1024);
+        let before = ProcessorTime::of_all(&[own]).unwrap();
+        let mut work = 0_u64;
+        while ProcessorTime::of_all(&[own]).unwrap().since(&before).is_zero() {
+            work = std::hint::black_box(work + 1);
+        }
         assert!(ProcessorTime::of_all(&[u32::MAX]).is_err());
     }
 }

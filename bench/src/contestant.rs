@@ -22,7 +22,10 @@ pub(crate) enum Name {
     Direct,
     Nginx,
     BarePingora,
+    /// Its provider speaks the caller's dialect, as that of all before it does.
     Worker,
+    /// The worker, whose provider speaks another.
+    Converting,
 }
 
 impl Name {
@@ -32,7 +35,12 @@ impl Name {
             Self::Nginx => "nginx `proxy_pass`",
             Self::BarePingora => "bare Pingora",
             Self::Worker => "**modelux worker**",
+            Self::Converting => "**modelux worker**, converting",
         }
+    }
+
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Worker | Self::Converting)
     }
 }
 

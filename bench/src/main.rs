@@ -9,6 +9,7 @@ mod bare_pingora;
 mod clock;
 mod contestant;
 mod decision;
+mod dialect;
 mod load;
 mod mock_upstream;
 mod process;

@@ -2,8 +2,12 @@
 //! that the proxy is what is measured. A streamed reply is written chunk by chunk with a yield between, as a real
 //! provider's chunks arrive.
 //!
-//! Told to stay awake (`/awake`, until `/asleep`) it polls instead of sleeping, see [`crate::load::Peers`].
+//! It answers every dialect of [`crate::dialect`] under that dialect's path, so that one mock stands behind all of a worker's providers.
+//!
+//! Told to stay awake (`/awake`, until `/asleep`) it polls instead of sleeping, see [`crate::load::Peers`]. Told to hold (`/hold`, until
+//! `/release`) it keeps every stream half-way, so that many are open at once for as long as somebody looks at them.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,13 +15,10 @@ use clap::Args;
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
+use crate::dialect::{self, Dialect};
 use crate::wire;
-
-/// Body length of the buffered reply, as in the figures this is compared with.
-const REPLY_BYTES: usize = 1157;
-/// Events of a streamed reply before `[DONE]`: a role, twenty pieces of text, the usage.
-const EVENTS: usize = 22;
 
 #[derive(Args)]
 pub(crate) struct MockOptions {
@@ -34,13 +35,35 @@ pub(crate) struct MockOptions {
 
 /// What is sent, made once.
 struct Replies {
-    buffered: Vec<u8>,
-    stream_head: &'static [u8],
-    chunks: Vec<Vec<u8>>,
+    dialects: HashMap<Dialect, Reply>,
+    /// Gemini's to one text, alone and in a list.
+    embedding: Vec<u8>,
+    embeddings: Vec<u8>,
+    nothing: Vec<u8>,
     delay: Duration,
     chunk_delay: Duration,
     awake: AtomicBool,
+    held: watch::Sender<bool>,
 }
+
+/// What one dialect says.
+struct Reply {
+    buffered: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
+}
+
+/// Which of them a request gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Buffered(Dialect),
+    Streamed(Dialect),
+    Embedding,
+    Embeddings,
+    /// It is no request for an answer: somebody asks whether anything is here, or tells the mock what to do.
+    Nothing,
+}
+
+const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// How often a sleeping mock looks whether it is to stay awake.
 const LOOK: Duration = Duration::from_millis(5);
@@ -87,26 +110,36 @@ async fn answer_all(mut connection: TcpStream, replies: &Replies) -> std::io::Re
     loop {
         let Some(end) = read_request(&mut connection, &mut received).await? else { return Ok(()) };
         let request = received.get(..end).unwrap_or_default();
-        if let Some(awake) = told(request) {
-            replies.awake.store(awake, Ordering::Relaxed);
-        }
-        let streamed = memmem::find(request, b"\"stream\":true").is_some();
+        replies.obey(request);
+        let route = Route::of(request);
         received.drain(..end);
         if !replies.delay.is_zero() {
             tokio::time::sleep(replies.delay).await;
         }
-        if streamed {
-            send_stream(&mut connection, replies).await?;
-        } else {
-            connection.write_all(&replies.buffered).await?;
+        match route {
+            Route::Streamed(dialect) => send_stream(&mut connection, replies.chunks(dialect), replies).await?,
+            buffered => connection.write_all(replies.buffered(buffered)).await?,
         }
     }
 }
 
-/// Whether the request is one that tells the mock to stay awake, or that it may sleep.
-fn told(request: &[u8]) -> Option<bool> {
-    let is = |line: &[u8]| request.starts_with(line).then_some(());
-    is(b"GET /awake ").map(|()| true).or_else(|| is(b"GET /asleep ").map(|()| false))
+impl Route {
+    fn of(request: &[u8]) -> Self {
+        let path = request.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let dialect = match path.rsplit(|byte| matches!(byte, b'/' | b':')).next().unwrap_or_default() {
+            b"completions" => Dialect::Chat,
+            b"responses" => Dialect::Responses,
+            b"messages" => Dialect::Messages,
+            b"embeddings" => Dialect::Embeddings,
+            b"generateContent" => return Self::Buffered(Dialect::Gemini),
+            b"streamGenerateContent" => return Self::Streamed(Dialect::Gemini),
+            b"embedContent" => return Self::Embedding,
+            b"batchEmbedContents" => return Self::Embeddings,
+            _ => return Self::Nothing,
+        };
+        if memmem::find(request, b"\"stream\":true").is_some() { Self::Streamed(dialect) } else { Self::Buffered(dialect) }
+    }
 }
 
 /// Reads until a whole request is in `received` and returns its length; nothing when the peer has closed.
@@ -121,9 +154,13 @@ async fn read_request(connection: &mut TcpStream, received: &mut Vec<u8>) -> std
     }
 }
 
-async fn send_stream(connection: &mut TcpStream, replies: &Replies) -> std::io::Result<()> {
-    connection.write_all(replies.stream_head).await?;
-    for chunk in &replies.chunks {
+async fn send_stream(connection: &mut TcpStream, chunks: &[Vec<u8>], replies: &Replies) -> std::io::Result<()> {
+    connection.write_all(STREAM_HEAD).await?;
+    for (number, chunk) in chunks.iter().enumerate() {
+        if number * 2 > chunks.len() && *replies.held.borrow() {
+            // It ends with the process, as its sender does.
+            replies.held.subscribe().wait_for(|held| !held).await.ok();
+        }
         connection.write_all(chunk).await?;
         if replies.chunk_delay.is_zero() {
             tokio::task::yield_now().await;
@@ -136,75 +173,71 @@ async fn send_stream(connection: &mut TcpStream, replies: &Replies) -> std::io::
 
 impl Replies {
     fn new(options: &MockOptions) -> Self {
-        let body = completion();
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
         Self {
-            buffered: [head.into_bytes(), body.into_bytes()].concat(),
-            stream_head: b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
-            chunks: events().iter().map(|event| chunk(event)).collect(),
+            dialects: Dialect::ALL.into_iter().map(|dialect| (dialect, Reply::of(dialect))).collect(),
+            embedding: buffered(&dialect::gemini_embedding(false)),
+            embeddings: buffered(&dialect::gemini_embedding(true)),
+            nothing: buffered(""),
             delay: Duration::from_millis(options.delay_ms),
             chunk_delay: Duration::from_millis(options.chunk_delay_ms),
             awake: AtomicBool::new(false),
+            held: watch::Sender::new(false),
         }
     }
+
+    /// Does what the request tells the mock to do, where it is one that does.
+    fn obey(&self, request: &[u8]) {
+        let is = |line: &[u8]| request.starts_with(line);
+        if is(b"GET /awake ") || is(b"GET /asleep ") {
+            self.awake.store(is(b"GET /awake "), Ordering::Relaxed);
+        } else if is(b"GET /hold ") || is(b"GET /release ") {
+            self.held.send_replace(is(b"GET /hold "));
+        }
+    }
+
+    fn buffered(&self, route: Route) -> &[u8] {
+        match route {
+            Route::Buffered(dialect) => self.dialects.get(&dialect).map_or(&self.nothing, |reply| &reply.buffered),
+            Route::Embedding => &self.embedding,
+            Route::Embeddings => &self.embeddings,
+            Route::Streamed(_) | Route::Nothing => &self.nothing,
+        }
+    }
+
+    fn chunks(&self, dialect: Dialect) -> &[Vec<u8>] {
+        self.dialects.get(&dialect).map_or(&[], |reply| &reply.chunks)
+    }
+}
+
+impl Reply {
+    fn of(dialect: Dialect) -> Self {
+        Self { buffered: buffered(&dialect.answer()), chunks: dialect.events().iter().map(|event| chunk(event)).collect() }
+    }
+}
+
+fn buffered(body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 fn chunk(event: &str) -> Vec<u8> {
     format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()
 }
 
-const USAGE: &str = r#"{"prompt_tokens":210,"completion_tokens":96,"total_tokens":306,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}"#;
-
-fn completion() -> String {
-    let before = r#"{"id":"chatcmpl-CeV5ohuvTmlHp0Qx3nY7dW","object":"chat.completion","created":1795000000,"model":"gpt-test","choices":[{"index":0,"message":{"role":"assistant","content":""#;
-    let after = format!(
-        r#"","refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE},"service_tier":"default","system_fingerprint":"fp_4c2851f862"}}"#
-    );
-    let text = "The invoice covers three seats for the month and one more from the ninth. ";
-    let padding = REPLY_BYTES.saturating_sub(before.len() + after.len());
-    let content: String = text.chars().cycle().take(padding).collect();
-    format!("{before}{content}{after}")
-}
-
-fn events() -> Vec<String> {
-    let mut events: Vec<String> = (0..EVENTS - 1).map(text_event).collect();
-    events.push(event(&format!(r#""choices":[],"usage":{USAGE}"#)));
-    events.push("data: [DONE]\n\n".to_owned());
-    events
-}
-
-fn text_event(number: usize) -> String {
-    let delta = if number == 0 {
-        r#""role":"assistant","content":"","refusal":null"#.to_owned()
-    } else {
-        format!(r#""content":" word{number:02}""#)
-    };
-    let finish = if number + 2 == EVENTS { r#""stop""# } else { "null" };
-    let choices = format!(r#""choices":[{{"index":0,"delta":{{{delta}}},"logprobs":null,"finish_reason":{finish}}}],"usage":null"#);
-    event(&choices)
-}
-
-fn event(rest: &str) -> String {
-    format!(
-        "data: {{\"id\":\"chatcmpl-CeV5ohuvTmlHp0Qx3nY7dW\",\"object\":\"chat.completion.chunk\",\"created\":1795000000,\
-         \"model\":\"gpt-test\",\"system_fingerprint\":\"fp_4c2851f862\",{rest}}}\n\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::{RequestText, Shape};
 
     #[test]
-    fn the_replies_have_the_sizes_the_figures_are_quoted_for() {
-        assert_eq!(completion().len(), REPLY_BYTES);
-        serde_json::from_str::<serde_json::Value>(&completion()).unwrap();
-        let events = events();
-        assert_eq!(events.len(), 23);
-        let bytes: usize = events.iter().map(String::len).sum();
-        assert!((5_800..6_000).contains(&bytes), "{bytes} bytes");
-        for event in &events[..22] {
-            serde_json::from_str::<serde_json::Value>(event.trim_start_matches("data: ")).unwrap();
+    fn every_request_that_is_measured_is_answered_in_its_own_dialect() {
+        for shape in Shape::all() {
+            let request = RequestText::new(shape, "key", shape.dialect.own_model());
+            let expected = if shape.streamed { Route::Streamed(shape.dialect) } else { Route::Buffered(shape.dialect) };
+            assert_eq!(Route::of(request.bytes()), expected, "{shape:?}");
         }
+        let of = |line: &str| Route::of(format!("{line} HTTP/1.1\r\n\r\n").as_bytes());
+        assert_eq!(of("POST /v1beta/models/m:batchEmbedContents"), Route::Embeddings);
+        assert_eq!(of("POST /v1beta/models/m:embedContent"), Route::Embedding);
+        assert_eq!((of("GET /"), of("GET /hold")), (Route::Nothing, Route::Nothing));
     }
 }

@@ -11,7 +11,7 @@ use crate::contestant::{Baseline, Contestant, Fleet, FleetOptions, Mock, Program
 use crate::load::Peers;
 use crate::process::{self, Starter};
 use crate::progress::Progress;
-use crate::section::{Bench, decision, enforcement, latency, ledger, memory, ready, throughput};
+use crate::section::{Bench, decision, dialects, enforcement, latency, ledger, memory, ready, throughput};
 
 /// Loaded beside the one that is used.
 const IDLE_KEYS: usize = 10_000;
@@ -25,6 +25,7 @@ enum Section {
     Throughput,
     Waking,
     Latency,
+    Dialects,
     Decision,
     Ledger,
     Enforcement,
@@ -107,21 +108,11 @@ fn measure(options: &RunOptions, starter: &Starter<'_>, programs: &Programs, dir
     if let Some(fleet) = &mut fleet {
         before_load(&bench, &sections, fleet, &mut add)?;
     }
-    let proxies: Vec<Contestant> = [Some(nginx.contestant()), Some(bare.contestant()), fleet.as_ref().map(Fleet::contestant).transpose()?]
-        .into_iter()
-        .flatten()
-        .collect();
-    let field = throughput::Field { contestants: &proxies, fleet: fleet.as_ref(), mock: &mock };
-    if sections.contains(&Section::Throughput) {
-        add("Processor time per request at saturation", throughput::measure(&bench, &field, Peers::Awake)?.table()?);
-    }
-    if sections.contains(&Section::Waking) {
-        let title = "The same where provider and load sleep, and the proxy wakes them";
-        add(title, throughput::measure(&bench, &field, Peers::Asleep)?.table()?);
-    }
-    if sections.contains(&Section::Latency) {
-        let with_direct: Vec<Contestant> = std::iter::once(mock.contestant()).chain(proxies).collect();
-        add("Added latency at 500 requests a second", latency::measure(&bench, &with_direct)?.table()?);
+    let baselines = [nginx.contestant(), bare.contestant()];
+    under_load(&bench, &sections, &Grid { baselines: &baselines, fleet: fleet.as_ref(), mock: &mock }, &mut add)?;
+    if let Some(fleet) = fleet.as_mut().filter(|_| sections.contains(&Section::Dialects)) {
+        let setting = dialects::Setting { fleet, baselines: &baselines, mock: &mock };
+        add("Dialects, passed through and converted", dialects::measure(&bench, setting)?.table()?);
     }
     if let Some(fleet) = fleet.take() {
         after_load(&bench, &sections, fleet, &mut add)?;
@@ -149,6 +140,33 @@ fn before_load(
     Ok(())
 }
 
+/// Those who are compared.
+struct Grid<'a> {
+    baselines: &'a [Contestant],
+    fleet: Option<&'a Fleet<'a>>,
+    mock: &'a Mock,
+}
+
+/// The worker beside the others, and the others alone where there is none.
+fn under_load(bench: &Bench<'_>, sections: &BTreeSet<Section>, grid: &Grid<'_>, add: &mut impl FnMut(&str, String)) -> anyhow::Result<()> {
+    let worker = grid.fleet.map(Fleet::contestant).transpose()?;
+    let proxies: Vec<Contestant> = grid.baselines.iter().cloned().chain(worker).collect();
+    let contest = throughput::Contest { contestants: &proxies, fleet: grid.fleet, mock: grid.mock };
+    if sections.contains(&Section::Throughput) {
+        add("Processor time per request at saturation", throughput::measure(bench, &contest, Peers::Awake)?);
+    }
+    if sections.contains(&Section::Waking) {
+        let title = "The same where provider and load sleep, and the proxy wakes them";
+        add(title, throughput::measure(bench, &contest, Peers::Asleep)?);
+    }
+    if sections.contains(&Section::Latency) {
+        let with_direct: Vec<Contestant> = std::iter::once(grid.mock.contestant()).chain(proxies).collect();
+        let found = latency::measure(bench, &latency::entries(&with_direct), latency::times(bench))?;
+        add("Added latency at 500 requests a second", found.table()?);
+    }
+    Ok(())
+}
+
 /// What may leave the worker with a full ledger and spent budgets. Ends the fleet.
 fn after_load(bench: &Bench<'_>, sections: &BTreeSet<Section>, fleet: Fleet<'_>, add: &mut impl FnMut(&str, String)) -> anyhow::Result<()> {
     if sections.contains(&Section::Decision) {
@@ -167,6 +185,7 @@ fn steps(options: &RunOptions, sections: &BTreeSet<Section>) -> usize {
         Section::Memory => memory::STEPS,
         Section::Throughput | Section::Waking => throughput::steps(options.rounds, proxies),
         Section::Latency => latency::steps(options.rounds, proxies + 1),
+        Section::Dialects => dialects::steps(options.rounds),
         Section::Decision => decision::STEPS,
         Section::Ledger => ledger::STEPS,
         Section::Enforcement => enforcement::STEPS,

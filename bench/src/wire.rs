@@ -47,12 +47,28 @@ pub(crate) fn message_end(message: &[u8], head: &Head) -> Option<usize> {
     }
 }
 
+/// What a whole chunked body says, without its chunks.
+pub(crate) fn unchunked(body: &[u8]) -> Vec<u8> {
+    let (mut whole, mut at) = (Vec::with_capacity(body.len()), 0);
+    while let Some((start, size)) = chunk_at(body, at).filter(|(_, size)| *size > 0) {
+        whole.extend_from_slice(body.get(start..start + size).unwrap_or_default());
+        at = start + size + 2;
+    }
+    whole
+}
+
+/// Where the data of the chunk that begins at `at` begins, and its size.
+fn chunk_at(message: &[u8], at: usize) -> Option<(usize, usize)> {
+    let rest = message.get(at..)?;
+    let line = memchr::memchr(b'\n', rest)?;
+    let size = usize::from_str_radix(std::str::from_utf8(rest.get(..line)?).ok()?.trim_end(), 16).ok()?;
+    Some((at + line + 1, size))
+}
+
 fn chunked_end(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        let rest = message.get(at..)?;
-        let line = memchr::memchr(b'\n', rest)?;
-        let size = usize::from_str_radix(std::str::from_utf8(rest.get(..line)?).ok()?.trim_end(), 16).ok()?;
-        let end = at + line + 1 + size + 2;
+        let (start, size) = chunk_at(message, at)?;
+        let end = start + size + 2;
         if end > message.len() {
             return None;
         }
@@ -98,6 +114,7 @@ mod tests {
         let message = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\nhello world\r\n1\r\n!\r\n0\r\n\r\n";
         let head = read_head(message).unwrap();
         assert_eq!(message_end(message, &head), Some(message.len()));
+        assert_eq!(unchunked(&message[head.length..]), b"hello world!");
         for cut in head.length..message.len() {
             assert_eq!(message_end(&message[..cut], &head), None, "cut at {cut}");
         }

@@ -34,10 +34,18 @@ impl Mock {
 
     /// Tells it what to do while nothing is there for it.
     pub(crate) fn stay(&self, peers: Peers) -> anyhow::Result<()> {
-        let path = match peers {
+        self.tell(match peers {
             Peers::Awake => "/awake",
             Peers::Asleep => "/asleep",
-        };
+        })
+    }
+
+    /// Tells it to keep all streams half-way, or to let them go on.
+    pub(crate) fn hold(&self, held: bool) -> anyhow::Result<()> {
+        self.tell(if held { "/hold" } else { "/release" })
+    }
+
+    fn tell(&self, path: &str) -> anyhow::Result<()> {
         let status = answers(self.address, &RequestText::get(path));
         anyhow::ensure!(status == Some(200), "the mock provider does not answer");
         Ok(())
@@ -97,7 +105,8 @@ fn which(program: &str) -> anyhow::Result<String> {
     found.with_context(|| format!("`{program}` is not installed"))
 }
 
-/// One worker, keep-alive both ways, no log, and no buffering of replies: a gateway for streams cannot have any.
+/// One worker, keep-alive both ways, no log, and no buffering of replies: a gateway for streams cannot have any. Requests of every size that
+/// is measured stay in memory; a short one takes no more of it for that.
 fn nginx_configuration(directory: &Path, listen: SocketAddr, upstream: SocketAddr) -> anyhow::Result<String> {
     let mut text = String::new();
     if std::fs::metadata("/proc/self")?.uid() == 0 {
@@ -108,7 +117,8 @@ fn nginx_configuration(directory: &Path, listen: SocketAddr, upstream: SocketAdd
         text,
         "daemon off;\nworker_processes 1;\npid {place}/nginx.pid;\nerror_log stderr warn;\nworker_rlimit_nofile 16384;\n\
          events {{ worker_connections 16384; }}\n\
-         http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 300s;\n  client_body_buffer_size 128k;\n\
+         http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 300s;\n  client_body_buffer_size 2m;\n\
+         \x20 client_max_body_size 16m;\n\
          \x20 client_body_temp_path {place}/body;\n  proxy_temp_path {place}/proxy;\n  fastcgi_temp_path {place}/fastcgi;\n\
          \x20 uwsgi_temp_path {place}/uwsgi;\n  scgi_temp_path {place}/scgi;\n\
          \x20 upstream provider {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}\n\

@@ -11,14 +11,16 @@ use serde_json::Value;
 use super::{Contestant, Name, answers, manifest, wait_until_ready};
 use crate::clock;
 use crate::decision::DecisionReport;
+use crate::dialect::Dialect;
 use crate::load::{Connection, RequestText, Shape};
 use crate::process::{Placement, Process, Program, Starter, free_address};
 
 /// Ten thousand keys in a debug-sized machine's quiet minute and in a bad one.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const MODEL: &str = "openai/gpt-test";
-/// The worker's count of events that are in the ledger.
+/// The worker's count of events that are in the ledger, and of those that are on their way.
 const BOOKED: &str = "modelux_spool{figure=\"booked\"}";
+const WAITING: &str = "modelux_spool{figure=\"waiting\"}";
 const SLOW_MODEL: &str = "slow/gpt-test";
 
 /// Where the built programs are.
@@ -67,6 +69,15 @@ pub(crate) struct ReadyTimes {
     pub(crate) first_answer: Duration,
 }
 
+/// The worker's usage events.
+#[derive(Clone, Copy)]
+pub(crate) struct Events {
+    /// Those that the control plane has said it booked since the worker's start.
+    pub(crate) booked: u64,
+    /// Those in the batch that is being shipped; none when nothing is left to ship.
+    pub(crate) waiting: u64,
+}
+
 impl<'a> Fleet<'a> {
     pub(crate) fn start(
         starter: &'a Starter<'a>,
@@ -108,7 +119,7 @@ impl<'a> Fleet<'a> {
         let mut process = self.start_worker(&data, address)?;
         wait_until_ready(&mut process, address, "/readyz", START_LIMIT)?;
         let ready = clock::since(started);
-        let request = RequestText::new(Shape::Short, &self.key, MODEL);
+        let request = RequestText::new(Shape::SHORT, &self.key, MODEL);
         clock::poll(START_LIMIT, Duration::from_millis(1), || answers(address, &request).filter(|status| *status == 200))
             .context("the worker says it is ready and answers no completion")?;
         self.worker = Some(RunningWorker { process, address });
@@ -148,6 +159,12 @@ impl<'a> Fleet<'a> {
         })
     }
 
+    /// The same worker, asked for a model of a provider who speaks `dialect`, or of one who does not and has to be converted to.
+    pub(crate) fn speaking(&self, dialect: Dialect, name: Name) -> anyhow::Result<Contestant> {
+        let model = if name == Name::Converting { dialect.other_model() } else { dialect.own_model() };
+        Ok(Contestant { name, model: model.to_owned(), ..self.contestant()? })
+    }
+
     /// The same worker with a provider whose streams last.
     pub(crate) fn slow_contestant(&self) -> anyhow::Result<Contestant> {
         Ok(Contestant { model: SLOW_MODEL.to_owned(), ..self.contestant()? })
@@ -167,13 +184,17 @@ impl<'a> Fleet<'a> {
         Ok(serde_json::from_str(&self.starter.output("bench decision", program)?)?)
     }
 
-    /// Events that the control plane has said it booked since the worker's start.
-    pub(crate) fn booked(&self) -> anyhow::Result<u64> {
+    /// How the worker's usage events stand.
+    pub(crate) fn events(&self) -> anyhow::Result<Events> {
         let mut connection = Connection::open(self.running()?.address)?;
         let answer = connection.exchange(RequestText::get("/metrics").bytes())?;
         let text = String::from_utf8_lossy(connection.body(&answer));
-        let count = text.lines().find_map(|line| line.strip_prefix(BOOKED)).context("the worker does not count what is booked")?;
-        Ok(count.trim().parse()?)
+        let count = |name: &str| -> anyhow::Result<u64> {
+            let count =
+                text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("the worker does not count {name}"))?;
+            Ok(count.trim().parse()?)
+        };
+        Ok(Events { booked: count(BOOKED)?, waiting: count(WAITING)? })
     }
 
     /// Asks the control plane and returns `data`.

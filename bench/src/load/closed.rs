@@ -1,12 +1,10 @@
 //! Closed loop: every connection sends its next request when the last one is answered. Finds what saturation costs, and
 //! says nothing about latency.
 
-use std::net::SocketAddr;
-
-use super::{Connection, Peers, Sample, Tally, Window};
+use super::{Asked, Connection, Tally, Window};
 use crate::clock;
 
-pub(super) fn run(target: SocketAddr, peers: Peers, request: &[u8], window: Window) -> Tally {
+pub(super) fn run(asked: &Asked, window: Window) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
     loop {
@@ -14,18 +12,15 @@ pub(super) fn run(target: SocketAddr, peers: Peers, request: &[u8], window: Wind
         if started >= window.closes {
             return tally;
         }
-        let answer = match connect(&mut connection, target, peers) {
-            Ok(open) => open.exchange(request),
-            Err(fault) => Err(fault),
-        };
+        let answer = connect(&mut connection, asked).and_then(|open| {
+            let answer = open.exchange(asked.request.bytes())?;
+            Ok((open, answer))
+        });
         match answer {
-            Ok(answer) if !window.holds(answer.done) => {}
-            Ok(answer) if answer.status == 200 => {
-                tally.samples.push(Sample { latency: answer.done - started, first_byte: answer.first_byte - started });
-            }
-            Ok(answer) => tally.fail(answer.status),
-            Err(_) => {
-                tally.fail(0);
+            Ok((_, answer)) if !window.holds(answer.done) => {}
+            Ok((open, answer)) => tally.take(open, &answer, asked, started),
+            Err(fault) => {
+                tally.fail(format!("a broken connection: {fault}"));
                 connection = None;
                 clock::sleep_until(started + super::open::RECONNECT_AFTER);
             }
@@ -33,9 +28,9 @@ pub(super) fn run(target: SocketAddr, peers: Peers, request: &[u8], window: Wind
     }
 }
 
-fn connect(connection: &mut Option<Connection>, target: SocketAddr, peers: Peers) -> std::io::Result<&mut Connection> {
+fn connect<'c>(connection: &'c mut Option<Connection>, asked: &Asked) -> std::io::Result<&'c mut Connection> {
     match connection {
         Some(open) => Ok(open),
-        closed => Ok(closed.insert(Connection::open_as(peers, target)?)),
+        closed => Ok(closed.insert(asked.connect()?)),
     }
 }

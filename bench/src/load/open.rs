@@ -1,13 +1,12 @@
 //! Open loop: requests arrive when they arrive (Poisson), whether or not the last one is answered. A request that had to
 //! wait because all connections were busy counts from its intended arrival: no coordinated omission.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::{Connection, LoadOptions, Peers, Sample, Tally, Window};
+use super::{Asked, LoadOptions, Tally, Window};
 use crate::clock;
 
 /// Pause after a broken connection, so that a refused one is not tried in a tight loop.
@@ -37,31 +36,26 @@ impl Arrivals {
     }
 }
 
-pub(super) fn run(target: SocketAddr, peers: Peers, request: &[u8], arrivals: &Arrivals, window: Window) -> Tally {
+pub(super) fn run(asked: &Asked, arrivals: &Arrivals, window: Window) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
     while let Some(due) = arrivals.take() {
         let late = clock::now() > due;
         clock::sleep_until(due);
         let started = if late { due } else { clock::now() };
-        let open = match connection.take() {
-            Some(open) => Ok(open),
-            None => Connection::open_as(peers, target),
-        };
-        let answer = open.and_then(|mut open| open.exchange(request).map(|answer| (open, answer)));
-        let Ok((open, answer)) = answer else {
-            tally.fail(0);
-            std::thread::sleep(RECONNECT_AFTER);
-            continue;
-        };
-        connection = Some(open);
-        if !window.holds(due) {
-            continue;
-        }
-        if answer.status == 200 {
-            tally.samples.push(Sample { latency: answer.done - started, first_byte: answer.first_byte - started });
-        } else {
-            tally.fail(answer.status);
+        let open = connection.take().map_or_else(|| asked.connect(), Ok);
+        let answer = open.and_then(|mut open| open.exchange(asked.request.bytes()).map(|answer| (open, answer)));
+        match answer {
+            Ok((open, answer)) => {
+                if window.holds(due) {
+                    tally.take(&open, &answer, asked, started);
+                }
+                connection = Some(open);
+            }
+            Err(fault) => {
+                tally.fail(format!("a broken connection: {fault}"));
+                std::thread::sleep(RECONNECT_AFTER);
+            }
         }
     }
     tally

@@ -86,7 +86,7 @@ fn once(fleet: &Fleet<'_>, worker: &Contestant, id: &str, close: bool) -> anyhow
 }
 
 fn first_answer_with(worker: &Contestant, status: u16) -> anyhow::Result<Instant> {
-    let request = RequestText::new(Shape::Short, &worker.key, &worker.model);
+    let request = RequestText::new(Shape::SHORT, &worker.key, &worker.model);
     let mut connection = Connection::open(worker.address)?;
     let deadline = clock::now() + LIMIT;
     while clock::now() < deadline {

@@ -3,9 +3,11 @@
 
 use std::fmt::Write;
 
-use super::{Bench, Load};
+use anyhow::Context;
+
+use super::{Bench, Entry, Load, Times};
 use crate::contestant::{Contestant, Name};
-use crate::load::{LoadReport, Peers, Shape};
+use crate::load::{LoadReport, Peers, Shape, WARM_UP};
 use crate::statistics::Spread;
 
 const RATE: f64 = 500.0;
@@ -16,28 +18,40 @@ const ROUNDS: usize = 3;
 pub(crate) struct Latency(Vec<Row>);
 
 struct Row {
-    shape: Shape,
-    name: Name,
+    entry: Entry,
     runs: Vec<LoadReport>,
+}
+
+/// The chats, each with no proxy between and with each of the proxies.
+pub(crate) fn entries(contestants: &[Contestant]) -> Vec<Entry> {
+    Entry::of_all(&Shape::CHAT, contestants)
+}
+
+/// How long this section takes over each.
+pub(crate) fn times(bench: &Bench<'_>) -> Times {
+    Times { rounds: bench.rounds.min(ROUNDS), warm_up: WARM_UP, seconds: bench.seconds + 1.0 }
 }
 
 /// Steps this section announces.
 pub(crate) fn steps(rounds: usize, contestants: usize) -> usize {
-    rounds.min(ROUNDS) * contestants * Shape::ALL.len()
+    rounds.min(ROUNDS) * contestants * Shape::CHAT.len()
 }
 
-pub(crate) fn measure(bench: &Bench<'_>, contestants: &[Contestant]) -> anyhow::Result<Latency> {
-    let mut rows: Vec<Row> = Shape::ALL
-        .iter()
-        .flat_map(|shape| contestants.iter().map(|contestant| Row { shape: *shape, name: contestant.name, runs: Vec::new() }))
-        .collect();
-    for round in 0..bench.rounds.min(ROUNDS) {
-        for row in &mut rows {
-            let Some(contestant) = contestants.iter().find(|contestant| contestant.name == row.name) else { continue };
-            bench.progress.step(&format!("latency {}: {}, {:?}", round + 1, row.shape.title(), row.name));
-            let load =
-                Load { shape: row.shape, connections: CONNECTIONS, rate: Some(RATE), seconds: bench.seconds + 1.0, peers: Peers::Asleep };
-            row.runs.push(bench.load(contestant, load)?);
+pub(crate) fn measure(bench: &Bench<'_>, entries: &[Entry], times: Times) -> anyhow::Result<Latency> {
+    let mut rows: Vec<Row> = entries.iter().map(|entry| Row { entry: entry.clone(), runs: Vec::new() }).collect();
+    for round in 0..times.rounds {
+        for Row { entry, runs } in &mut rows {
+            bench.progress.step(&format!("latency {}: {}", round + 1, entry.title()));
+            let load = Load {
+                shape: entry.shape,
+                connections: CONNECTIONS,
+                rate: Some(RATE),
+                seconds: times.seconds,
+                warm_up: times.warm_up,
+                peers: Peers::Asleep,
+            };
+            let report = bench.load(&entry.contestant, load).and_then(LoadReport::without_failures);
+            runs.push(report.with_context(|| entry.title())?);
         }
     }
     Ok(Latency(rows))
@@ -56,13 +70,25 @@ impl Row {
 }
 
 impl Latency {
+    /// The same load without a proxy.
+    fn base(&self, shape: Shape) -> Option<&Row> {
+        self.0.iter().find(|base| base.entry.shape == shape && base.entry.contestant.name == Name::Direct)
+    }
+
+    /// What `name` adds to the first byte at the 99th percentile, in milliseconds.
+    pub(crate) fn first_byte_added_p99_ms(&self, name: Name, shape: Shape) -> Option<f64> {
+        let row = self.0.iter().find(|row| row.entry.shape == shape && row.entry.contestant.name == name)?;
+        let figure = |run: &LoadReport| run.first_byte_p99_us;
+        Some((row.median(figure) - self.base(shape)?.median(figure)) / 1e3)
+    }
+
     pub(crate) fn table(&self) -> anyhow::Result<String> {
         let mut text = String::from(
-            "| proxy | load | p50 ms | p99 ms | p99.9 ms | added p50 | added p99 | first byte, added p50 | CPU µs/request | runs, stolen % |\n\
-             |---|---|---|---|---|---|---|---|---|---|\n",
+            "| proxy | load | p50 ms | p99 ms | p99.9 ms | added p50 | added p99 | first byte, added p50 | first byte, added p99 \
+             | CPU µs/request | runs, stolen % |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for row in &self.0 {
-            let Some(base) = self.0.iter().find(|base| base.shape == row.shape && base.name == Name::Direct) else { continue };
+            let Some(base) = self.base(row.entry.shape) else { continue };
             writeln!(text, "{}", line(row, base)?)?;
         }
         Ok(text)
@@ -72,25 +98,15 @@ impl Latency {
 fn line(row: &Row, base: &Row) -> anyhow::Result<String> {
     let ms = |figure: fn(&LoadReport) -> f64| row.median(figure) / 1e3;
     let added = |figure: fn(&LoadReport) -> f64| (row.median(figure) - base.median(figure)) / 1e3;
-    let (p50, p99, p999, first) = (
-        |run: &LoadReport| run.p50_us,
-        |run: &LoadReport| run.p99_us,
-        |run: &LoadReport| run.p999_us,
-        |run: &LoadReport| run.first_byte_p50_us,
-    );
-    let mut text = format!("| {} | {} @ {:.0}/s |", row.name.title(), row.shape.title(), row.median(LoadReport::rate));
-    write!(text, " {:.2} | {:.2} | {:.2} |", ms(p50), ms(p99), ms(p999))?;
-    if row.name == Name::Direct {
-        text.push_str(" | | | |");
+    let Entry { shape, contestant } = &row.entry;
+    let mut text = format!("| {} | {} @ {:.0}/s |", contestant.name.title(), shape.title(), row.median(LoadReport::rate));
+    write!(text, " {:.2} | {:.2} | {:.2} |", ms(|run| run.p50_us), ms(|run| run.p99_us), ms(|run| run.p999_us))?;
+    if contestant.name == Name::Direct {
+        text.push_str(" | | | | |");
     } else {
-        write!(
-            text,
-            " +{:.2} | +{:.2} | +{:.2} | {:.0} |",
-            added(p50),
-            added(p99),
-            added(first),
-            row.median(LoadReport::processor_us_per_request)
-        )?;
+        let (first_p50, first_p99) = (added(|run| run.first_byte_p50_us), added(|run| run.first_byte_p99_us));
+        write!(text, " {:+.2} | {:+.2} | {first_p50:+.2} | {first_p99:+.2} |", added(|run| run.p50_us), added(|run| run.p99_us))?;
+        write!(text, " {:.0} |", row.median(LoadReport::processor_us_per_request))?;
     }
     write!(text, " {}, {:.1} |", row.quiet().len(), row.median(|run| run.stolen) * 100.0)?;
     Ok(text)

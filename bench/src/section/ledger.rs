@@ -8,12 +8,12 @@ use anyhow::Context;
 use super::{Bench, Load};
 use crate::clock;
 use crate::contestant::Fleet;
-use crate::load::{Peers, Shape};
+use crate::load::{Peers, Shape, WARM_UP};
 
 const SECONDS: f64 = 5.0;
 const CONNECTIONS: usize = 32;
-/// Unchanged for this long, the ledger has everything.
-const QUIET: Duration = Duration::from_secs(2);
+/// Unchanged for this long while nothing waits, the ledger has everything: a batch gathers for a sixth of that.
+const QUIET: Duration = Duration::from_millis(300);
 const LIMIT: Duration = Duration::from_secs(180);
 
 pub(crate) const STEPS: usize = 1;
@@ -32,7 +32,7 @@ pub(crate) fn measure(bench: &Bench<'_>, fleet: &Fleet<'_>) -> anyhow::Result<Le
     let started = clock::now();
     bench.load(
         &fleet.contestant()?,
-        Load { shape: Shape::Short, connections: CONNECTIONS, rate: None, seconds: SECONDS, peers: Peers::Asleep },
+        Load { shape: Shape::SHORT, connections: CONNECTIONS, rate: None, seconds: SECONDS, warm_up: WARM_UP, peers: Peers::Asleep },
     )?;
     let load_ended = clock::now();
     let (after, last_change) = settled(fleet)?;
@@ -41,11 +41,11 @@ pub(crate) fn measure(bench: &Bench<'_>, fleet: &Fleet<'_>) -> anyhow::Result<Le
 
 /// The count of booked events once it no longer grows, and when it last did.
 fn settled(fleet: &Fleet<'_>) -> anyhow::Result<(u64, Instant)> {
-    let (mut count, mut changed) = (fleet.booked()?, clock::now());
+    let (mut count, mut changed) = (fleet.events()?.booked, clock::now());
     clock::poll(LIMIT, Duration::from_millis(100), || {
-        let now = fleet.booked().unwrap_or(count);
-        if now != count {
-            (count, changed) = (now, clock::now());
+        let now = fleet.events().ok()?;
+        if now.booked != count || now.waiting > 0 {
+            (count, changed) = (now.booked, clock::now());
         }
         (clock::since(changed) > QUIET).then_some((count, changed))
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Bench, Load};
 use crate::accounting;
 use crate::contestant::Fleet;
-use crate::load::{Connection, Peers, RequestText, Shape};
+use crate::load::{Connection, Peers, RequestText, Shape, WARM_UP};
 
 const BUSY_CONNECTIONS: usize = 500;
 const IDLE_CONNECTIONS: usize = 10_000;
@@ -57,7 +57,8 @@ fn with_idle_connections(address: SocketAddr, processes: &[u32]) -> anyhow::Resu
 /// The greatest reading while 500 streams are under way.
 fn with_streams(bench: &Bench<'_>, fleet: &Fleet<'_>) -> anyhow::Result<u64> {
     let slow = fleet.slow_contestant()?;
-    let load = Load { shape: Shape::Stream, connections: BUSY_CONNECTIONS, rate: None, seconds: 4.0, peers: Peers::Asleep };
+    let load =
+        Load { shape: Shape::STREAM, connections: BUSY_CONNECTIONS, rate: None, seconds: 4.0, warm_up: WARM_UP, peers: Peers::Asleep };
     std::thread::scope(|scope| {
         let sampler = scope.spawn(|| -> anyhow::Result<u64> {
             let mut greatest = 0;

@@ -20,7 +20,8 @@ const EDGES: &[(&str, &[&str])] = &[
     // The exporter of the schema needs the schema; nobody else builds with that feature.
     ("web-schema", &["api (optional)"]),
     // The cost of one decision is measured by deciding, in the process that measures.
-    ("bench", &["policy", "worker"]),
+    // The tests ask the product's readers whether they take the mock provider's answers for whole.
+    ("bench", &["llm (dev)", "policy", "worker"]),
     ("tests", &["entity", "llm (dev)", "migration", "policy"]),
 ];
 
