@@ -106,6 +106,7 @@ fn an_embedding_is_converted_and_its_answer_ends_as_the_callers_do() {
     let body = Dialect::Embeddings.request("m", false, 1_024, 1);
     let wanted = embeddings::Wanted { model: "m", dimensions: None };
     let converted = embeddings::request(openai, body.as_bytes(), gemini, wanted).unwrap().unwrap();
-    let answer = embeddings::answer(gemini, gemini_embedding(true).as_bytes(), openai, converted.shape, &STAMP).unwrap().unwrap();
+    let awaited = embeddings::Awaited { shape: converted.shape, input_tokens: None };
+    let answer = embeddings::answer(gemini, gemini_embedding(true).as_bytes(), openai, awaited, &STAMP).unwrap().unwrap();
     assert!(String::from_utf8_lossy(&answer).contains(Dialect::Embeddings.end(false)));
 }
