@@ -33,7 +33,7 @@ mod tests {
             ([text, usage].concat(), text.len()),
             (usage.to_owned(), 0),
             (text.to_owned(), text.len()),
-            ("NE]\n\n".to_owned(), 6),
+            ("NE]\n\n".to_owned(), 5),
             ([text, usage, done].concat().replace('\n', "\r\n"), text.len() + 2),
         ] {
             assert_eq!(closing_at(stream.as_bytes()), closing, "{stream}");

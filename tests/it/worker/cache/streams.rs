@@ -34,9 +34,9 @@ async fn cost_and_trace_in_a_stream_are_those_of_the_request_that_asked_for_them
     let key = applied.key("app/main");
     let ours = |reply: &Reply| -> Value {
         let events = reply.events();
-        let (last, done) = (&events[events.len() - 2], &events[events.len() - 1]);
-        assert_eq!(done, "[DONE]");
-        serde_json::from_str(last).expect("an event of JSON")
+        let [.., ours, usage, done] = events.as_slice() else { panic!("{events:?}") };
+        assert!(usage.contains("total_tokens") && done == "[DONE]", "{events:?}");
+        serde_json::from_str(ours).expect("an event of JSON")
     };
     let chat = cold(&fleet, &key, "@kept").streamed();
     let (first, again) = (chat.ok().await, chat.ok().await);

@@ -218,6 +218,13 @@ async fn a_providers_refusal_is_passed_on_and_its_failure_is_told() {
         assert_eq!(fleet.provider.count(), asked + 1, "what may have been carried out is not tried again");
     }
     let log = fleet.logged(9, "").await;
-    assert!(log.iter().all(|row| row["usageSource"] == "none" && row["surface"] == "passthrough"), "{log:#?}");
+    assert!(log.iter().all(|row| row["surface"] == "passthrough"), "{log:#?}");
+    let costly: Vec<_> = log.iter().filter(|row| row["usageSource"] != "none").collect();
+    let [batch] = costly.as_slice() else { panic!("{costly:#?}") };
+    assert_eq!(
+        (&batch["usageSource"], &batch["errorCode"]),
+        (&json!("unpriced"), &json!("upstream_unreachable")),
+        "it may have been begun"
+    );
     assert_eq!(log.iter().filter(|row| row["errorCode"] == "upstream_refused").count(), 3, "{log:#?}");
 }
