@@ -68,6 +68,8 @@ struct Spend {
     requests: i64,
     /// By group, the dearest first.
     rows: Vec<SpendRow>,
+    /// Whether there are more groups than an answer has room for: 10,000. Then the rows come to less than the total.
+    truncated: bool,
 }
 
 /// What one group spent.
@@ -114,14 +116,17 @@ impl SpendQuery {
         let group_by = checked(group_by.unwrap_or_default())?;
         let dimensions = group_by.iter().map(|dimension| dimension.into_dimension(tag_key.as_deref())).collect::<Result<Vec<_>>>()?;
         let span = Span { from, to };
-        let total = store::spend::sums(caller.database(), scope, &span, &[]).await?;
-        let sums =
-            if dimensions.is_empty() { Vec::new() } else { store::spend::sums(caller.database(), scope, &span, &dimensions).await? };
+        let (total, _) = store::spend::sums(caller.database(), scope, &span, &[]).await?;
+        let (sums, truncated) = match dimensions.as_slice() {
+            [] => (Vec::new(), false),
+            dimensions => store::spend::sums(caller.database(), scope, &span, dimensions).await?,
+        };
         let names = names_of(caller, &group_by, &sums).await?;
         Ok(Spend {
             total_usd: UsdAmount::from_nanos(total.iter().map(|sum| sum.cost_nano).sum()),
             requests: total.iter().map(|sum| sum.requests).sum(),
             rows: sums.into_iter().map(|sum| spend_row(&group_by, &names, sum)).collect(),
+            truncated,
         })
     }
 }

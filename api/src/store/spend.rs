@@ -11,8 +11,8 @@ use sea_orm::{
 use super::select;
 use crate::authz::TenantScope;
 
-/// Rows in an answer at most.
-pub(crate) const MAX_ROWS: u64 = 10_000;
+/// Groups in an answer at most.
+const MAX_ROWS: usize = 10_000;
 
 /// What to sum by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +53,13 @@ struct Totals {
     output_tokens: Option<i64>,
 }
 
-/// Sums by `dimensions`, the dearest first; with none, one sum of everything.
+/// Sums by `dimensions`, the dearest first, and whether there are more than are given; with none, one sum of everything.
 pub(crate) async fn sums(
     connection: &impl ConnectionTrait,
     scope: &TenantScope,
     span: &Span,
     dimensions: &[Dimension],
-) -> Result<Vec<Sum>, DbErr> {
+) -> Result<(Vec<Sum>, bool), DbErr> {
     let mut rows = select::<usage_ledger::Entity>(scope).filter(within(span)).select_only();
     if let Some(tag) = dimensions.iter().find_map(tag_of) {
         rows = rows.join(JoinType::LeftJoin, tag_relation(tag));
@@ -78,11 +78,12 @@ pub(crate) async fn sums(
             "input_tokens",
         )
         .expr_as(total_of(&[usage_ledger::Column::OutputTokens, usage_ledger::Column::ReasoningTokens]), "output_tokens")
-        .limit(MAX_ROWS);
+        .limit(u64::try_from(MAX_ROWS).unwrap_or(u64::MAX).saturating_add(1));
     let mut statement = sea_orm::QueryTrait::into_query(rows);
     statement.order_by_expr(total(usage_ledger::Column::CostNano), sea_orm::sea_query::Order::Desc);
     let found = connection.query_all(&statement).await?;
-    found.iter().map(|row| read(row, dimensions.len())).collect()
+    let sums: Result<Vec<Sum>, DbErr> = found.iter().take(MAX_ROWS).map(|row| read(row, dimensions.len())).collect();
+    Ok((sums?, found.len() > MAX_ROWS))
 }
 
 fn read(row: &sea_orm::QueryResult, dimensions: usize) -> Result<Sum, DbErr> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::bundle::v1::Bundle;
+use crate::bundle::v1::{Bundle, LaterPrices};
 use crate::price::{LongContext, PriceSheet, Rates};
 
 /// A price sheet and the name of its version.
@@ -21,17 +21,15 @@ pub(super) struct PriceBook {
 /// The prices of one model, those that begin later in the order of time.
 #[derive(Debug)]
 struct Periods {
-    version: Arc<str>,
-    first: Option<Arc<PriceSheet>>,
-    later: Vec<(DateTime<Utc>, Arc<PriceSheet>)>,
+    first: Option<Versioned>,
+    later: Vec<(DateTime<Utc>, Versioned)>,
 }
 
 impl PriceBook {
     pub(super) fn new(bundle: &Bundle) -> Self {
         let models = bundle.models.iter().map(|model| Periods {
-            version: Arc::clone(&model.price_version),
-            first: model.rates.map(|rates| sheet(rates, &model.long_context)),
-            later: model.later.iter().map(|later| (later.from, sheet(later.rates, &later.long_context))).collect(),
+            first: model.rates.map(|rates| (sheet(rates, &model.long_context), Arc::clone(&model.price_version))),
+            later: model.later.iter().map(|later| (later.from, announced(&model.price_version, later))).collect(),
         });
         let ceiling = bundle.unpriced_rates.map(|rates| (Arc::new(PriceSheet::from(rates)), Arc::from("ceiling")));
         Self { models: models.collect(), ceiling }
@@ -41,11 +39,16 @@ impl PriceBook {
     pub(super) fn find(&self, position: Option<usize>, time: DateTime<Utc>) -> Option<Versioned> {
         let model = position.and_then(|position| self.models.get(position));
         let own = model.and_then(|model| {
-            let later = model.later.iter().rev().find(|(from, _)| *from <= time).map(|(_, sheet)| sheet);
-            Some((Arc::clone(later.or(model.first.as_ref())?), Arc::clone(&model.version)))
+            let later = model.later.iter().rev().find(|(from, _)| *from <= time).map(|(_, versioned)| versioned);
+            later.or(model.first.as_ref())
         });
-        own.or_else(|| self.ceiling.clone())
+        own.or(self.ceiling.as_ref()).cloned()
     }
+}
+
+/// A price that begins later is a version of its own: what was paid before and after is told apart by it.
+fn announced(version: &str, later: &LaterPrices) -> Versioned {
+    (sheet(later.rates, &later.long_context), format!("{version} from {}", later.from.format("%F %T")).into())
 }
 
 fn sheet(rates: Rates, long_context: &Arc<[LongContext]>) -> Arc<PriceSheet> {

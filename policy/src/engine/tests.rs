@@ -186,11 +186,14 @@ fn an_announced_price_holds_from_its_instant_without_a_new_bundle() {
     // No vendor that is served has a price to come today.
     bundle.providers[0].vendor = "openai".to_owned();
     let engine = super::Engine::load(bundle).unwrap();
-    let output = |time: &str| {
+    let priced = |time: &str| {
         let request = crate::facts::RequestFacts { time: time.parse().unwrap(), ..request("g/gemini-3.8-flash") };
-        only_target(&engine, &request).prices.unwrap().rates.output
+        let target = only_target(&engine, &request);
+        (target.prices.unwrap().rates.output, target.price_version)
     };
-    assert_eq!((output("2026-12-31T23:59:59Z"), output("2027-01-01T00:00:00Z")), (3_750_000_000, 7_500_000_000));
+    let (before, after) = (priced("2026-12-31T23:59:59Z"), priced("2027-01-01T00:00:00Z"));
+    assert_eq!((before.0, after.0), (3_750_000_000, 7_500_000_000));
+    assert_eq!(*after.1, format!("{} from 2027-01-01 00:00:00", before.1), "R-19: what was paid by which price is told apart");
 }
 
 /// The one target that a request is permitted to.
