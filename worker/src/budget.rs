@@ -67,6 +67,8 @@ pub struct Budgets {
     /// Held during every call that speaks about leases: they are numbered, and their answers applied, in the order they were made.
     line: tokio::sync::Mutex<Messages>,
     workers: AtomicU32,
+    /// When the control plane last answered a heartbeat.
+    heard_ms: AtomicU64,
     last_beat: Mutex<LastBeat>,
 }
 
@@ -133,6 +135,7 @@ impl Budgets {
             leaks: Arc::new(AtomicU64::new(0)),
             line: tokio::sync::Mutex::default(),
             workers: AtomicU32::new(1),
+            heard_ms: AtomicU64::new(0),
             last_beat: Mutex::default(),
         })
     }

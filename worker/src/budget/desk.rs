@@ -12,6 +12,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -32,8 +33,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(20);
 /// Room for the answer to be dealt out after a deadline has passed.
 const GRACE: Duration = Duration::from_millis(500);
-/// A worker that has just started is about to be enrolled: requests wait for that rather than being refused.
-const STARTING_MS: u64 = 5_000;
+/// A worker that has just started, or heard so lately that it has to enrol again, is about to be enrolled: requests wait for that rather than
+/// being refused.
+const ENROLLING_MS: u64 = 5_000;
 const ENROLMENT_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a request leaves the line without money.
@@ -323,7 +325,7 @@ impl Budgets {
     async fn lease(&self, wants: Vec<LeaseWant>, sequence: u64) -> Result<Vec<AccountStatus>, LinkError> {
         let identity = match self.enrolment.live() {
             Some(identity) => identity,
-            None if self.now_ms() < STARTING_MS => {
+            None if self.now_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed)) < ENROLLING_MS => {
                 let enrolled = tokio::time::timeout(ENROLMENT_WAIT, self.enrolment.wait_live()).await;
                 enrolled.map_err(|_| LinkError::NotEnrolled)?
             }

@@ -63,6 +63,9 @@ impl Budgets {
         let report = self.report(fleet, spool, leaving);
         message.accounts = report.entries.iter().map(|entry| entry.report.clone()).collect();
         let answer = self.link.heartbeat(&message).await.and_then(|reply| check(&report, reply));
+        if answer.is_ok() {
+            self.heard_ms.store(self.now_ms(), Ordering::Relaxed);
+        }
         match &answer {
             Ok(reply) if !reply.enrol_again => self.apply(&report, reply, spool),
             // With a new life come new leases; what the old ones held is counted by the control plane until its events are in.
