@@ -42,6 +42,10 @@ impl Calendar {
         if self.midnight(first) > now {
             first = self.first_day(first.checked_sub_days(Days::new(1)).unwrap_or(first));
         }
+        // And behind its end only where clocks went back over midnight: that day has begun, and what it says again of the one before is in it.
+        if self.midnight(self.next(first)) <= now {
+            first = self.next(first);
+        }
         Period { start: self.midnight(first), end: Some(self.midnight(self.next(first))) }
     }
 
