@@ -8,7 +8,7 @@ use llm::convert::embeddings::{Awaited, Wanted};
 use llm::convert::{self, Ask, Dropped, Feature, Stamp, embeddings, token_count};
 use llm::dialect::Dialect;
 use llm::dialect::anthropic_messages::{Hosting, host};
-use llm::dialect::openai_chat::{Adaptation, adapt};
+use llm::dialect::openai_chat::{Adaptation, adapt, mentions_developer};
 use llm::request::{Head, OutputField, OutputLimit, Rewrite};
 use llm::splice::Edits;
 use llm::stream::Framing;
@@ -140,7 +140,7 @@ impl<'r> Outgoing<'r> {
             (Body::Written(converted.body.into()), WayBack::Converted(spoken), converted.dropped, self.call())
         };
         let body = match (quirks, vendor.quirks()) {
-            (Some(quirks), _) => body.adapted(&of_chat(&quirks), &mut |member| dropped.note_chat_member(member)),
+            (Some(quirks), _) => body.adapted(&of_chat(&quirks, self.body), &mut |member| dropped.note_chat_member(member)),
             // The one member that may have to go has another name in the other dialect.
             (None, Some(quirks)) if head.embeds => body.adapted(&of_embeddings(&quirks), &mut |_| dropped.note(Feature::Dimensions)),
             _ => body,
@@ -235,9 +235,15 @@ impl<'r> Outgoing<'r> {
     }
 }
 
-/// How the chat of a server differs from OpenAI's.
-fn of_chat(quirks: &Quirks) -> Adaptation<'static> {
-    Adaptation { max_tokens_only: quirks.output_limit == OutputMember::MaxTokens, refuses: quirks.refuses, renames: None }
+/// How the chat of a server differs from OpenAI's, as far as the caller's body can show it.
+fn of_chat(quirks: &Quirks, callers: &[u8]) -> Adaptation<'static> {
+    Adaptation {
+        max_tokens_only: quirks.output_limit == OutputMember::MaxTokens,
+        refuses: quirks.refuses,
+        renames: None,
+        no_developer: !quirks.developer && mentions_developer(callers),
+        no_schemas: !quirks.schemas,
+    }
 }
 
 /// How its embeddings do.
