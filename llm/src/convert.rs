@@ -37,7 +37,7 @@ pub use conversation::{
 pub use decided::{read, replay, write};
 pub(crate) use delta::take_over;
 pub use delta::{Block, Delta};
-pub use dropped::Dropped;
+pub use dropped::{Dropped, Feature};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use hub::read_conversation;
 pub(crate) use members::{Members, text_of};
@@ -107,7 +107,7 @@ const MALFORMED_CALL: &str = "malformed_function_call";
 pub fn request(from: Dialect, body: &[u8], to: Dialect, ask: &Ask<'_>) -> Result<Converted, ConvertError> {
     let pair = ConvertError::Pair { from, to };
     let mut conversation = hub::read_conversation(from, body).ok_or_else(|| pair.clone())??;
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::of(from).written_as(std::mem::take(&mut conversation.written_as));
     if let Some(field) = conversation.state {
         return Err(ConvertError::State { field });
     }
@@ -119,7 +119,7 @@ pub fn request(from: Dialect, body: &[u8], to: Dialect, ask: &Ask<'_>) -> Result
     conversation.output_limit = [conversation.output_limit, ask.output_limit].into_iter().flatten().min();
     let body = hub::write_conversation(to, &conversation, ask.model, &mut dropped).ok_or(pair)?;
     let (stream, include_usage) = (conversation.stream, conversation.include_usage);
-    Ok(Converted { body, dropped: dropped.in_words_of(from), stream, include_usage })
+    Ok(Converted { body, dropped, stream, include_usage })
 }
 
 /// Says a buffered answer of a provider who speaks `from` to a caller who speaks `to`.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::Dropped;
+use super::{Dropped, Feature};
 use crate::dialect::Dialect;
 
 /// JSON as it was written.
@@ -51,6 +51,8 @@ pub struct Conversation<'a> {
     /// The member by which the request builds on what the provider keeps (`previous_response_id`): nobody else has that, so the
     /// request can't be converted without losing what was said before.
     pub state: Option<&'static str>,
+    /// Features that the caller asked for by another name than the usual one of the dialect (`safety_identifier`).
+    pub written_as: Vec<(Feature, &'static str)>,
     /// Members that have no place in the middle, in order, by their dotted names. A writer of the same dialect may take them as they
     /// are; every other one names them as dropped.
     pub others: Vec<(Cow<'a, str>, Json<'a>)>,
@@ -61,7 +63,7 @@ impl<'a> Conversation<'a> {
     pub(crate) fn tools_in(&self, dialect: Dialect, dropped: &mut Dropped) -> Vec<&Tool<'a>> {
         let kept = |tool: &&Tool<'_>| match tool {
             Tool::Opaque { dialect: of, name, .. } if *of != dialect => {
-                dropped.note(format!("tools.{name}"));
+                dropped.note_tool(name);
                 false
             }
             Tool::Function { .. } | Tool::Opaque { .. } => true,
@@ -80,9 +82,9 @@ impl<'a> Conversation<'a> {
 
 fn forget_files(parts: &mut Vec<Part<'_>>, dropped: &mut Dropped) {
     parts.retain_mut(|part| {
-        let source = match part {
-            Part::Image(image) => &image.source,
-            Part::Media(media) => &media.source,
+        let (source, feature) = match part {
+            Part::Image(image) => (&image.source, Feature::of_image(&image.source)),
+            Part::Media(media) => (&media.source, Feature::of_media(&media.source)),
             Part::ToolResult(result) => {
                 forget_files(&mut result.parts, dropped);
                 return true;
@@ -91,7 +93,7 @@ fn forget_files(parts: &mut Vec<Part<'_>>, dropped: &mut Dropped) {
         };
         let keeps = !matches!(source, ImageSource::File(_));
         if !keeps {
-            dropped.note("file_id");
+            dropped.note(feature);
         }
         keeps
     });

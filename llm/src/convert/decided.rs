@@ -75,11 +75,15 @@ fn deltas<'a>(choice: u32, said: &'a Choice<'a>) -> Vec<Delta<'a>> {
             }
             Part::Image(_) | Part::Media(_) | Part::ToolResult(_) | Part::Opaque { .. } => continue,
         };
+        // A thought is signed at its end, a call as it begins.
+        let signed = signature.map(|signature| Delta::Signed { choice, block, signature: signature.clone() });
+        let (ahead, behind) = if matches!(kind, Block::ToolCall { .. }) { (signed, None) } else { (None, signed) };
         deltas.push(Delta::Begin { choice, block, kind });
+        deltas.extend(ahead);
         if !text.is_empty() {
             deltas.push(Delta::Text { choice, block, text: Cow::Borrowed(text) });
         }
-        deltas.extend(signature.map(|signature| Delta::Signed { choice, block, signature: signature.clone() }));
+        deltas.extend(behind);
         // They are the text's, and some dialects have a place for them within it only.
         if matches!(part, Part::Text { .. }) {
             deltas.extend(logprobs.take());

@@ -234,6 +234,8 @@ fn understood(dialect: Dialect, body: &[u8]) -> String {
     assert_eq!(conversation.others.len(), 0, "{:?}", conversation.others);
     // Whether the caller sees the usage is not part of the question.
     conversation.include_usage = false;
+    // Nor by which of its names a field was given.
+    conversation.written_as.clear();
     // Nor is how a schema is indented.
     format!("{conversation:?}").split_whitespace().collect::<Vec<_>>().join(" ").replace("\\n", "")
 }

@@ -87,7 +87,7 @@ pub fn request(from: Dialect, body: &[u8], to: Dialect, wanted: Wanted<'_>) -> O
         Err(error) => return Some(Err(error)),
     };
     request.dimensions = wanted.dimensions.or(request.dimensions);
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::of(from);
     let written = match to {
         Dialect::OpenAiEmbeddings => Ok(openai_embeddings::write_request(&request, wanted.model, &mut dropped)),
         Dialect::Gemini => Ok(gemini::embeddings::write_request(&request, wanted.model, &mut dropped)),
@@ -95,7 +95,7 @@ pub fn request(from: Dialect, body: &[u8], to: Dialect, wanted: Wanted<'_>) -> O
         _ => return None,
     };
     Some(written.map(|body| {
-        request.others.iter().for_each(|(name, _)| dropped.note(name.to_string()));
+        dropped.note_members(&request.others);
         ConvertedEmbedding { body, shape: request.shape, dropped }
     }))
 }

@@ -109,7 +109,7 @@ fn thoughts_go_back_only_to_who_signed_them() {
         item(&foreign)
     );
     let (body, dropped) = written(Dialect::OpenAiChat, &body, Dialect::OpenAiResponses, &ASK);
-    assert_eq!(dropped, "thinking.signature");
+    assert_eq!(dropped, "messages.reasoning_details");
     assert_eq!(body["input"].as_array().unwrap().len(), 2);
     assert_eq!((&body["input"][0]["encrypted_content"], &body["input"][0]["type"]), (&"gAAA".into(), &"reasoning".into()));
     assert_eq!(body["include"][0], "reasoning.encrypted_content");
@@ -131,7 +131,7 @@ fn a_message_of_which_nothing_is_left_is_left_out() {
     let body = r#"{"model":"m","input":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"input_file","file_url":"https://x"}]},
         {"role":"assistant","content":[{"type":"refusal","refusal":"no, "},{"type":"refusal","refusal":"never"}]}]}"#;
     let (body, dropped) = written(Dialect::OpenAiResponses, body, Dialect::OpenAiChat, &ASK);
-    assert_eq!((dropped.as_str(), body["messages"].as_array().unwrap().len()), ("file.url", 2), "{body}");
+    assert_eq!((dropped.as_str(), body["messages"].as_array().unwrap().len()), ("input_file.file_url", 2), "{body}");
     assert_eq!(body["messages"][1]["refusal"], "no, never");
 }
 

@@ -36,7 +36,7 @@ pub fn request(from: Dialect, body: &[u8], to: Dialect, model: &str) -> Result<(
     if let Some(field) = conversation.state {
         return Err(ConvertError::State { field });
     }
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::of(from).written_as(std::mem::take(&mut conversation.written_as));
     conversation.forget_files(&mut dropped);
     conversation.origin = Some(from);
     let written = match to {
@@ -44,7 +44,7 @@ pub fn request(from: Dialect, body: &[u8], to: Dialect, model: &str) -> Result<(
         Dialect::Gemini => gemini::write_conversation(&conversation, model, &mut dropped),
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings | Dialect::BedrockConverse => return Err(pair),
     };
-    Ok((written, dropped.in_words_of(from)))
+    Ok((written, dropped))
 }
 
 /// A request of Gemini's as its counter wants it: within another object, and with its model.

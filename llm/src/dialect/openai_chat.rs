@@ -16,7 +16,7 @@ mod failure;
 mod usage;
 mod write;
 
-pub use adapt::{Adaptation, Adapted, adapt};
+pub use adapt::{Adaptation, Adapted, adapt, mentions_developer};
 pub(crate) use answer::{read_answer, write_answer};
 pub(crate) use conversation::{read_conversation, shared_with_responses, write_conversation};
 pub(crate) use deltas::{DeltaReader, DeltaWriter};

@@ -128,6 +128,10 @@ pub struct Quirks {
     pub refuses: &'static [&'static str],
     /// The member by which its embeddings take the length of vectors; absent where they take none.
     pub dimensions: Option<&'static str>,
+    /// Whether it knows the role `developer`; who does not is told the same as `system`.
+    pub developer: bool,
+    /// Whether it can be asked for JSON of a schema (`json_schema`), and not only for some JSON (`json_object`).
+    pub schemas: bool,
 }
 
 /// The two names of the limit of the output.
@@ -155,13 +159,20 @@ const LIKE_OPENAI: Quirks = Quirks {
     stream_usage: StreamUsage::OnRequest,
     refuses: &[],
     dimensions: Some("dimensions"),
+    developer: true,
+    schemas: true,
 };
-const LIKE_VLLM: Quirks = Quirks { output_limit: OutputMember::Either, ..LIKE_OPENAI };
+/// Which roles such a server knows is its model's template's affair, and many templates refuse `developer`; all know `system`.
+const LIKE_VLLM: Quirks = Quirks { output_limit: OutputMember::Either, developer: false, ..LIKE_OPENAI };
+/// Its interface's description has the roles `system`, `user`, `assistant` and `tool` (from memory, as for Fireworks).
 const TOGETHER: Quirks = Quirks { dimensions: None, ..LIKE_VLLM };
 
-const GROQ: Quirks = Quirks { refuses: &["logprobs", "top_logprobs", "logit_bias"], ..LIKE_OPENAI };
+/// The types of its own client have no role `developer`, and the role tells which type a message is.
+const GROQ: Quirks = Quirks { refuses: &["logprobs", "top_logprobs", "logit_bias"], developer: false, ..LIKE_OPENAI };
+/// Documents `developer` among its roles.
 const CEREBRAS: Quirks = Quirks { refuses: &["frequency_penalty", "presence_penalty", "logit_bias"], ..LIKE_OPENAI };
-/// Refuses every member that it does not know; these are the ones that OpenAI's clients send.
+/// Refuses every member that it does not know; these are the ones that OpenAI's clients send. Its roles are `system`, `user`, `assistant` and
+/// `tool` (from memory).
 const MISTRAL: Quirks = Quirks {
     output_limit: OutputMember::MaxTokens,
     stream_usage: StreamUsage::Always,
@@ -182,7 +193,10 @@ const MISTRAL: Quirks = Quirks {
         "safety_identifier",
     ],
     dimensions: Some("output_dimension"),
+    developer: false,
+    schemas: true,
 };
+/// Its guide to this interface gives instructions as `developer` (from memory).
 const COHERE: Quirks = Quirks {
     output_limit: OutputMember::MaxTokens,
     stream_usage: StreamUsage::Always,
@@ -200,10 +214,16 @@ const COHERE: Quirks = Quirks {
         "parallel_tool_calls",
     ],
     dimensions: None,
+    developer: true,
+    schemas: true,
 };
-const PERPLEXITY: Quirks = Quirks { output_limit: OutputMember::MaxTokens, stream_usage: StreamUsage::Always, ..LIKE_OPENAI };
+/// Its list of roles is `system`, `user`, `assistant` and `tool`.
+const PERPLEXITY: Quirks =
+    Quirks { output_limit: OutputMember::MaxTokens, stream_usage: StreamUsage::Always, developer: false, ..LIKE_OPENAI };
+/// Says what its providers understand (from memory).
 const OPENROUTER: Quirks = Quirks { output_limit: OutputMember::Either, stream_usage: StreamUsage::Always, ..LIKE_OPENAI };
-const DEEPSEEK: Quirks = Quirks { output_limit: OutputMember::MaxTokens, ..LIKE_OPENAI };
+/// Answers `developer` with "unknown variant", and `json_schema` with an error too (the latter from memory).
+const DEEPSEEK: Quirks = Quirks { output_limit: OutputMember::MaxTokens, developer: false, schemas: false, ..LIKE_OPENAI };
 
 const fn chat(name: &'static str, base_url: Option<&'static str>, quirks: Quirks) -> Vendor {
     Vendor { name, base_url, quirks: Some(quirks), named_by_customers: false }
@@ -226,6 +246,7 @@ pub const VENDORS: [Vendor; 18] = [
     chat("groq", Some("https://api.groq.com/openai/v1"), GROQ),
     chat("mistral", Some("https://api.mistral.ai/v1"), MISTRAL),
     chat("deepseek", Some("https://api.deepseek.com/v1"), DEEPSEEK),
+    // Its guide calls `developer` another name of `system` (from memory).
     chat("xai", Some("https://api.x.ai/v1"), LIKE_OPENAI),
     chat("together", Some("https://api.together.xyz/v1"), TOGETHER),
     chat("fireworks", Some("https://api.fireworks.ai/inference/v1"), LIKE_VLLM),

@@ -35,8 +35,13 @@ async fn looped() -> (Fleet, String) {
 }
 
 fn ask(surface: &str, key: &str, model: &str, stream: bool) -> Request {
+    ask_with(surface, key, (model, stream), &json!({}))
+}
+
+/// The same with these members at the top.
+fn ask_with(surface: &str, key: &str, (model, stream): (&str, bool), more: &Value) -> Request {
     let turns = json!([{"role": "user", "content": "What is a budget?"}]);
-    let (path, body) = match surface {
+    let (path, mut body) = match surface {
         "openai_chat" => ("/v1/chat/completions".to_owned(), json!({"model": model, "messages": turns, "max_tokens": 8, "stream": stream})),
         "openai_responses" => {
             ("/v1/responses".to_owned(), json!({"model": model, "input": turns, "max_output_tokens": 8, "stream": stream}))
@@ -48,6 +53,7 @@ fn ask(surface: &str, key: &str, model: &str, stream: bool) -> Request {
             (format!("/v1beta/models/{model}:{method}"), json!({"contents": contents, "generationConfig": {"maxOutputTokens": 8}}))
         }
     };
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     Request::new("POST", &path).header("x-api-key", key).header("Content-Type", "application/json").body(body.to_string())
 }
 
@@ -143,6 +149,31 @@ async fn fields_that_a_provider_has_no_place_for_are_named_in_a_header() {
     assert_eq!(reply.header("x-modelux-dropped"), Some("logit_bias,seed"));
     let reply = fleet.chat(&key, "chat/here/sim").with("seed", 7).ok().await;
     assert_eq!(reply.header("x-modelux-dropped"), None);
+}
+
+/// A field has one name, whichever provider lacks it: the caller's own.
+#[tokio::test]
+async fn a_field_is_named_in_the_words_of_its_surface() {
+    let (fleet, key) = looped().await;
+    let schema = json!({"type": "object"});
+    // So little output leaves no room to think in, and a model of no known name keeps to no schemas.
+    for (surface, more, expected) in [
+        ("openai_chat", json!({"reasoning_effort": "high"}), "reasoning_effort"),
+        (
+            "openai_chat",
+            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}),
+            "response_format",
+        ),
+        ("openai_responses", json!({"text": {"format": {"type": "json_schema", "name": "x", "schema": schema}}}), "text.format"),
+        (
+            "gemini",
+            json!({"generationConfig": {"maxOutputTokens": 8, "thinkingConfig": {"thinkingBudget": 2000}}}),
+            "generationConfig.thinkingConfig",
+        ),
+    ] {
+        let reply = ask_with(surface, &key, ("messages/here/sim", false), &more).send(fleet.worker().address()).await;
+        assert_eq!((reply.status(), reply.header("x-modelux-dropped")), (200, Some(expected)), "{surface} {more}: {}", reply.text());
+    }
 }
 
 /// A caller who builds on what only another provider keeps is told so, before anything is sent.

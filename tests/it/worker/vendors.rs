@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 use tests::fleet::{Fleet, manifest, nano};
+use tests::http::Request;
 use tests::provider::{Answer, Usage};
+
+/// Vendors whose interface knows the role `developer`, and those whose does not.
+const DEVELOPERS: [&str; 5] = ["openai", "xai", "cerebras", "cohere", "openrouter"];
+const NO_DEVELOPERS: [&str; 7] = ["mistral", "deepseek", "groq", "together", "fireworks", "perplexity", "openai_compatible"];
 
 /// The plain organization with one more provider of `vendor` at the simulated provider's address, and a priced model there.
 fn with_vendor(fleet: &Fleet, vendor: &str) -> Value {
@@ -36,6 +41,102 @@ async fn a_vendor_that_sends_usage_in_every_stream_is_not_asked_for_it() {
     fleet.enforce(&with_vendor(&fleet, "groq")).await;
     fleet.chat(&key, "near/gpt-test").with("stream", true).ok().await;
     assert_eq!(fleet.provider.last().json()["stream_options"]["include_usage"], true);
+}
+
+/// `developer` says what `system` says, so that nothing is lost and nothing is named.
+#[tokio::test]
+async fn a_developer_speaks_as_the_system_where_the_vendor_knows_no_developers() {
+    let (fleet, key) = Fleet::governed().await;
+    let mut wanted = manifest(&fleet.provider);
+    for vendor in DEVELOPERS.into_iter().chain(NO_DEVELOPERS) {
+        let provider = json!({"name": vendor, "vendor": vendor, "base_url": fleet.provider.base_url(), "api_key": "${UPSTREAM_KEY}"});
+        wanted["providers"].as_array_mut().unwrap().push(provider);
+        let model = json!({"model": format!("{vendor}/gpt-test"), "input_usd_per_mtok": 1, "output_usd_per_mtok": 2});
+        wanted["models"].as_array_mut().unwrap().push(model);
+    }
+    fleet.enforce(&wanted).await;
+    let messages = json!([{"role": "developer", "content": "Be brief, developer."}, {"role": "user", "content": "Hi"}]);
+    for (vendors, role) in [(&DEVELOPERS[..], "developer"), (&NO_DEVELOPERS[..], "system")] {
+        for vendor in vendors {
+            let reply = fleet.chat(&key, &format!("{vendor}/gpt-test")).with("messages", messages.clone()).ok().await;
+            let mut expected = messages.clone();
+            expected[0]["role"] = json!(role);
+            assert_eq!(fleet.provider.last().json()["messages"], expected, "{vendor}");
+            assert_eq!(reply.header("x-modelux-dropped"), None, "{vendor}");
+        }
+    }
+}
+
+/// A schema is more than some JSON: it is named in the words of whoever asked for it, or refused.
+#[tokio::test]
+async fn a_schema_becomes_some_json_where_the_vendor_keeps_to_none() {
+    let (fleet, _) = Fleet::governed().await;
+    let mut wanted = with_vendor(&fleet, "deepseek");
+    let strict = json!({"name": "strict", "settings": {"strict_capabilities": true}, "keys": [{"name": "main"}]});
+    wanted["projects"].as_array_mut().unwrap().push(strict);
+    let applied = fleet.enforce(&wanted).await;
+    let (key, strict) = (applied.key("app/main"), applied.key("strict/main"));
+    let schema = json!({"type": "object", "properties": {}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    let reply = fleet.chat(&key, "near/gpt-test").with("response_format", format.clone()).ok().await;
+    assert_eq!(fleet.provider.last().json()["response_format"], json!({"type": "json_object"}));
+    assert_eq!(reply.header("x-modelux-dropped"), Some("response_format"));
+
+    let body = json!({"model": "near/gpt-test", "max_tokens": 50, "messages": [{"role": "user", "content": "a"}],
+        "output_config": {"format": {"type": "json_schema", "schema": schema}}});
+    let request = Request::new("POST", "/v1/messages").header("x-api-key", &key).header("Content-Type", "application/json");
+    let reply = request.body(body.to_string()).send(fleet.worker().address()).await;
+    assert_eq!((reply.status(), reply.header("x-modelux-dropped")), (200, Some("output_config.format")), "{}", reply.text());
+    assert_eq!(fleet.provider.last().json()["response_format"], json!({"type": "json_object"}));
+
+    let sent = fleet.provider.count();
+    let refused = fleet.chat(&strict, "near/gpt-test").with("response_format", format).send().await.error(400);
+    assert!(refused["message"].as_str().is_some_and(|message| message.contains("response_format")), "{refused}");
+    assert_eq!(fleet.provider.count(), sent, "nothing was sent");
+    fleet.chat(&strict, "near/gpt-test").with("response_format", json!({"type": "json_object"})).ok().await;
+}
+
+/// Names are those of the caller's request, also in the refusal.
+#[tokio::test]
+async fn what_a_vendor_refuses_is_named_in_the_words_of_another_surface() {
+    let (fleet, _) = Fleet::governed().await;
+    let mut wanted = with_vendor(&fleet, "mistral");
+    let strict = json!({"name": "strict", "settings": {"strict_capabilities": true}, "keys": [{"name": "main"}]});
+    wanted["projects"].as_array_mut().unwrap().push(strict);
+    let applied = fleet.enforce(&wanted).await;
+    let body =
+        json!({"model": "near/gpt-test", "max_tokens": 50, "messages": [{"role": "user", "content": "a"}], "metadata": {"user_id": "u"}});
+    let ask = |key: String| {
+        let request = Request::new("POST", "/v1/messages").header("x-api-key", &key).header("Content-Type", "application/json");
+        request.body(body.to_string())
+    };
+    let reply = ask(applied.key("app/main")).send(fleet.worker().address()).await;
+    assert_eq!((reply.status(), reply.header("x-modelux-dropped")), (200, Some("metadata.user_id")), "{}", reply.text());
+    assert_eq!(fleet.provider.last().json().get("user"), None);
+    let reply = ask(applied.key("strict/main")).send(fleet.worker().address()).await;
+    assert!(reply.status() == 400 && reply.text().contains("metadata.user_id"), "{}", reply.text());
+}
+
+/// Some of Groq's streams have their usage nowhere else.
+#[tokio::test]
+async fn usage_that_groq_gives_in_its_own_member_is_booked() {
+    let (fleet, key) = Fleet::governed().await;
+    fleet.enforce(&with_vendor(&fleet, "groq")).await;
+    let chunk = |choice: Value, groqs: Value| {
+        let chunk =
+            json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "gpt-test", "choices": [choice], "x_groq": groqs});
+        format!("data: {chunk}\n\n")
+    };
+    let said = chunk(json!({"index": 0, "delta": {"role": "assistant", "content": "four"}, "finish_reason": null}), json!({"id": "req_1"}));
+    let usage = json!({"queue_time": 0.01, "prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57, "total_time": 0.02});
+    let last = chunk(json!({"index": 0, "delta": {}, "finish_reason": "stop"}), json!({"id": "req_1", "usage": usage}));
+    fleet.provider.next(Answer::stream([said, last, "data: [DONE]\n\n".to_owned()]));
+    let reply = fleet.chat(&key, "near/gpt-test").with("stream", true).ok().await;
+    assert!(reply.text().contains("four") && reply.text().contains("x_groq"), "{}", reply.text());
+    let log = fleet.logged(1, "status: 200").await;
+    assert_eq!(log[0]["usageSource"].as_str().map(str::to_lowercase).as_deref(), Some("provider"), "{log:?}");
+    assert_eq!((&log[0]["usage"]["inputTokens"], &log[0]["usage"]["outputTokens"]), (&json!(50), &json!(7)));
+    assert_eq!(nano(&log[0]["costUsd"]), 50 * 1_000 + 7 * 2_000);
 }
 
 /// what was booked can be computed again from what is kept of the call.

@@ -9,7 +9,7 @@ mod signer;
 
 use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use llm::convert::Dropped;
+use llm::convert::{Dropped, Feature};
 use llm::dialect::{Dialect, bedrock_converse};
 
 use super::WayBack;
@@ -75,7 +75,7 @@ pub(super) fn write_path(dialect: Dialect, model: &str, call: Call, wire: &mut B
 pub(super) fn betas<'c>(callers: impl Iterator<Item = &'c str>, dropped: &mut Dropped) -> Vec<&'c str> {
     let (known, unknown): (Vec<_>, Vec<_>) = callers.partition(|beta| BETAS.contains(beta));
     if !unknown.is_empty() {
-        dropped.note("anthropic-beta");
+        dropped.note(Feature::Betas);
     }
     known
 }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn betas_that_would_be_refused_are_left_out_with_a_word() {
-        let mut dropped = Dropped::default();
+        let mut dropped = Dropped::of(Dialect::AnthropicMessages);
         let known = betas(["interleaved-thinking-2025-05-14", "claude-code-20250219"].into_iter(), &mut dropped);
         assert_eq!((known, &*dropped.header()), (vec!["interleaved-thinking-2025-05-14"], "anthropic-beta"));
     }

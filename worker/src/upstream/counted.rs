@@ -34,7 +34,7 @@ pub(super) async fn answer(admission: &Admission<'_>, outgoing: &Outgoing<'_>) -
         status,
         spoken: dialect,
         back: WayBack::Same,
-        dropped: Dropped::default(),
+        dropped: Dropped::of(dialect),
         content_type: Some(HeaderValue::from_static("application/json")),
         passed: SmallVec::new(),
         body: ReplyBody::Simulated(Simulation { pieces: VecDeque::from([body]), pause: Duration::ZERO, cut: false }),

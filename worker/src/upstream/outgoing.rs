@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use llm::convert::embeddings::{Awaited, Wanted};
-use llm::convert::{self, Ask, Dropped, Stamp, embeddings, token_count};
+use llm::convert::{self, Ask, Dropped, Feature, Stamp, embeddings, token_count};
 use llm::dialect::Dialect;
 use llm::dialect::anthropic_messages::{Hosting, host};
-use llm::dialect::openai_chat::{Adaptation, adapt};
-use llm::request::{Head, OutputField, OutputLimit, Rewrite, dimensions_member};
+use llm::dialect::openai_chat::{Adaptation, adapt, mentions_developer};
+use llm::request::{Head, OutputField, OutputLimit, Rewrite};
 use llm::splice::Edits;
 use llm::stream::Framing;
 use llm::usage::Usage;
@@ -126,7 +126,7 @@ impl<'r> Outgoing<'r> {
             let force_usage = quirks.is_none_or(|quirks| quirks.stream_usage == StreamUsage::OnRequest);
             let output_limit = output_limit.map(|tokens| OutputLimit { tokens, field });
             let edits = head.layout.edits(self.body, &Rewrite { model: Some(model), force_usage, output_limit, dimensions });
-            (Body::Edited(self.body, edits), WayBack::Same, Dropped::default(), self.call())
+            (Body::Edited(self.body, edits), WayBack::Same, Dropped::of(head.dialect), self.call())
         } else if head.embeds {
             let converted = embeddings::request(head.dialect, self.body, spoken, Wanted { model, dimensions }).ok_or_else(unusable)?;
             let converted = converted.map_err(|error| SendError::Inexpressible(error.into()))?;
@@ -140,11 +140,9 @@ impl<'r> Outgoing<'r> {
             (Body::Written(converted.body.into()), WayBack::Converted(spoken), converted.dropped, self.call())
         };
         let body = match (quirks, vendor.quirks()) {
-            (Some(quirks), _) => body.adapted(&of_chat(&quirks), &mut |member| dropped.note(member)),
+            (Some(quirks), _) => body.adapted(&of_chat(&quirks, self.body), &mut |member| dropped.note_chat_member(member)),
             // The one member that may have to go has another name in the other dialect.
-            (None, Some(quirks)) if head.embeds => {
-                body.adapted(&of_embeddings(&quirks), &mut |_| dropped.note(dimensions_member(head.dialect)))
-            }
+            (None, Some(quirks)) if head.embeds => body.adapted(&of_embeddings(&quirks), &mut |_| dropped.note(Feature::Dimensions)),
             _ => body,
         };
         let body = match (vendor, spoken) {
@@ -169,7 +167,7 @@ impl<'r> Outgoing<'r> {
         let spoken = vendor.speaks(caller, model, false).unwrap_or(caller);
         let (body, back, dropped) = if spoken == caller {
             let rewrite = Rewrite { model: Some(model), ..Rewrite::default() };
-            (self.head.layout.upstream_body(self.body, &rewrite), WayBack::Same, Dropped::default())
+            (self.head.layout.upstream_body(self.body, &rewrite), WayBack::Same, Dropped::of(caller))
         } else {
             let (body, dropped) = token_count::request(caller, self.body, spoken, model).map_err(SendError::Inexpressible)?;
             (Bytes::from(body), WayBack::Counted(spoken), dropped)
@@ -237,9 +235,15 @@ impl<'r> Outgoing<'r> {
     }
 }
 
-/// How the chat of a server differs from OpenAI's.
-fn of_chat(quirks: &Quirks) -> Adaptation<'static> {
-    Adaptation { max_tokens_only: quirks.output_limit == OutputMember::MaxTokens, refuses: quirks.refuses, renames: None }
+/// How the chat of a server differs from OpenAI's, as far as the caller's body can show it.
+fn of_chat(quirks: &Quirks, callers: &[u8]) -> Adaptation<'static> {
+    Adaptation {
+        max_tokens_only: quirks.output_limit == OutputMember::MaxTokens,
+        refuses: quirks.refuses,
+        renames: None,
+        no_developer: !quirks.developer && mentions_developer(callers),
+        no_schemas: !quirks.schemas,
+    }
 }
 
 /// How its embeddings do.

@@ -161,8 +161,16 @@ impl Reply {
         let content_type = headers.get(header::CONTENT_TYPE).cloned();
         let passed = headers.iter().filter(|(name, _)| passes(name, status)).map(|(name, value)| (name.clone(), value.clone())).collect();
         let body = ReplyBody::Provider(Box::new(body));
-        // Whoever sent the request knows in which dialect.
-        Self { status, spoken: Dialect::OpenAiChat, back: WayBack::Same, dropped: Dropped::default(), content_type, passed, body }
+        // Whoever sent the request knows in which dialect, and what was left out of it.
+        Self {
+            status,
+            spoken: Dialect::OpenAiChat,
+            back: WayBack::Same,
+            dropped: Dropped::of(Dialect::OpenAiChat),
+            content_type,
+            passed,
+            body,
+        }
     }
 
     /// Whether the body is an event stream.

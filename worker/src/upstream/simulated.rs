@@ -146,7 +146,7 @@ fn answered(outgoing: &Outgoing<'_>, content_type: &'static str, pieces: VecDequ
         status: 200,
         spoken: outgoing.head.dialect,
         back: WayBack::Same,
-        dropped: Dropped::default(),
+        dropped: Dropped::of(outgoing.head.dialect),
         content_type: Some(HeaderValue::from_static(content_type)),
         passed: SmallVec::new(),
         body: ReplyBody::Simulated(Simulation { pieces, pause: Duration::ZERO, cut: false }),

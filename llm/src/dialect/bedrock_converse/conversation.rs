@@ -14,7 +14,7 @@ use self::{
     tools::ToolConfigBody,
 };
 use crate::{
-    convert::{Conversation, Dropped, Effort, Format, Reasoning, Sampling},
+    convert::{Conversation, Dropped, Effort, Feature, Format, Reasoning, Sampling},
     dialect::anthropic_messages::{
         conversation::{
             generation::Generation,
@@ -63,12 +63,12 @@ pub(crate) fn write_conversation(conversation: &Conversation<'_>, model: &str, d
 fn draw_as_given<'a>(conversation: &'a Conversation<'_>, dropped: &mut Dropped) -> Drawn<'a> {
     let Reasoning { effort, budget_tokens, .. } = conversation.reasoning;
     if effort.is_some_and(|effort| effort != Effort::None) || budget_tokens.is_some_and(|budget| budget > 0) {
-        dropped.note("thinking");
+        dropped.note_reasoning(&conversation.reasoning);
     }
     let mut drawn = Drawn::given(&conversation.sampling);
     drawn.keep_to_one(dropped);
     if drawn.top_k.take().is_some() {
-        dropped.note("top_k");
+        dropped.note(Feature::TopK);
     }
     drawn
 }
@@ -76,20 +76,18 @@ fn draw_as_given<'a>(conversation: &'a Conversation<'_>, dropped: &mut Dropped) 
 fn name_what_has_no_place(conversation: &Conversation<'_>, dropped: &mut Dropped) {
     let Sampling { seed, presence_penalty, frequency_penalty, .. } = &conversation.sampling;
     let absent = [
-        ("seed", seed.is_some()),
-        ("presence_penalty", presence_penalty.is_some()),
-        ("frequency_penalty", frequency_penalty.is_some()),
-        ("logprobs", conversation.logprobs.is_some()),
-        ("n", conversation.choices > 1),
-        ("parallel_tool_calls", conversation.parallel_tool_calls == Some(false)),
-        ("user", conversation.end_user.is_some()),
+        (Feature::Seed, seed.is_some()),
+        (Feature::PresencePenalty, presence_penalty.is_some()),
+        (Feature::FrequencyPenalty, frequency_penalty.is_some()),
+        (Feature::Logprobs, conversation.logprobs.is_some()),
+        (Feature::Choices, conversation.choices > 1),
+        (Feature::ParallelToolCalls, conversation.parallel_tool_calls == Some(false)),
+        (Feature::EndUser, conversation.end_user.is_some()),
     ];
-    for (name, _) in absent.into_iter().filter(|(_, given)| *given) {
-        dropped.note(name);
+    for (feature, _) in absent.into_iter().filter(|(_, given)| *given) {
+        dropped.note(feature);
     }
-    for (name, _) in &conversation.others {
-        dropped.note(name.clone().into_owned());
-    }
+    dropped.note_members(&conversation.others);
 }
 
 fn write_format<'a>(format: &'a Format<'_>, keeps_to_schemas: bool, dropped: &mut Dropped) -> Option<OutputConfigBody<'a>> {
@@ -101,8 +99,12 @@ fn write_format<'a>(format: &'a Format<'_>, keeps_to_schemas: bool, dropped: &mu
             let text_format = TextFormatBody { r#type: "json_schema", structure: StructureBody { json_schema } };
             Some(OutputConfigBody { text_format })
         }
-        Format::Json | Format::Schema(_) => {
-            dropped.note("response_format");
+        Format::Json => {
+            dropped.note(Feature::JsonFormat);
+            None
+        }
+        Format::Schema(_) => {
+            dropped.note(Feature::SchemaFormat);
             None
         }
     }

@@ -14,12 +14,12 @@ use serde_json::value::RawValue;
 
 use crate::{
     convert::{
-        Dropped, Members, ReadAnswerError,
+        Dropped, Feature, Members, ReadAnswerError,
         embeddings::{EmbeddingAnswer, EmbeddingRequest, Vector, VectorError},
         text_of, writing,
     },
     dialect::Dialect,
-    request::{ReadRequestError, dimensions_member},
+    request::ReadRequestError,
     usage::Usage,
 };
 
@@ -69,11 +69,11 @@ pub(crate) fn write_request(
 ) -> Option<Result<Vec<u8>, ReadRequestError>> {
     let words = Words::of(model)?;
     if request.end_user.is_some() {
-        dropped.note("user");
+        dropped.note(Feature::EndUser);
     }
     let dimensions = words.dimensions(model).zip(request.dimensions);
     if dimensions.is_none() && request.dimensions.is_some() {
-        dropped.note(dimensions_member(from));
+        dropped.note(Feature::Dimensions);
     }
     Some(match words {
         Words::Titan => write_titan(request, from, dimensions),

@@ -113,7 +113,7 @@ fn class_and_message_of_an_error_are_read() {
 }
 
 fn write(conversation: &Conversation<'_>, model: &str) -> (Value, String) {
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::of(Dialect::AnthropicMessages);
     let body = write_conversation(conversation, model, &mut dropped);
     (serde_json::from_slice(&body).unwrap(), dropped.header())
 }
@@ -160,14 +160,14 @@ fn a_request_is_written_with_the_members_of_converse() {
         "outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{\"type\": \"object\"}"}}}},
     });
     assert_eq!(written, expected);
-    assert_eq!(dropped, "image_url,thinking.signature,top_k");
+    assert_eq!(dropped, "image,thinking.signature,top_k");
 }
 
 #[test]
 fn a_model_that_is_no_claude_gets_nothing_of_claudes() {
     let (written, dropped) = write(&read_conversation(REQUEST).unwrap(), "amazon.nova-pro-v1:0");
     assert_eq!(written.get("additionalModelRequestFields"), None);
-    assert_eq!(dropped, "image_url,thinking,thinking.signature,top_k");
+    assert_eq!(dropped, "image,thinking,thinking.signature,top_k");
 }
 
 #[test]

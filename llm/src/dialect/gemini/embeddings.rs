@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     convert::{
-        Dropped, Json, ReadAnswerError, Stamp,
+        Dropped, Feature, Json, ReadAnswerError, Stamp,
         embeddings::{EmbeddingAnswer, EmbeddingRequest, Shape, Vector, VectorError},
         writing,
     },
@@ -79,7 +79,7 @@ fn keep_rest<'a>(fields: Fields<'a>, request: &mut EmbeddingRequest<'a>) {
 /// Writes the request body of `batchEmbedContents` for `model`.
 pub(crate) fn write_request(request: &EmbeddingRequest<'_>, model: &str, dropped: &mut Dropped) -> Vec<u8> {
     if request.end_user.is_some() {
-        dropped.note("user");
+        dropped.note(Feature::EndUser);
     }
     let model = if model.contains('/') { Cow::Borrowed(model) } else { Cow::Owned(format!("models/{model}")) };
     let mut out = Vec::new();

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{content::object_of, fields::Fields, schema::to_json_schema};
 use crate::{
-    convert::{Conversation, Dropped, Json, Tool, ToolChoice},
+    convert::{Conversation, Dropped, Feature, Json, Tool, ToolChoice},
     dialect::Dialect,
     request::ReadRequestError,
 };
@@ -104,16 +104,16 @@ pub(super) fn write_tools<'a>(conversation: &'a Conversation<'_>, dropped: &mut 
         match tool {
             Tool::Function { name, description, parameters, strict, cache } => {
                 if *strict == Some(true) {
-                    dropped.note("tools.strict");
+                    dropped.note(Feature::ToolStrict);
                 }
                 if cache.is_some() {
-                    dropped.note("cache_control");
+                    dropped.note(Feature::CacheMark);
                 }
                 let description = description.as_deref();
                 functions.push(FunctionBody { name, description, parameters_json_schema: parameters.as_ref() });
             }
             Tool::Opaque { dialect: Dialect::Gemini, json, .. } => bodies.push(ToolBody::Opaque(json)),
-            Tool::Opaque { name, .. } => dropped.note(format!("tools.{name}")),
+            Tool::Opaque { name, .. } => dropped.note_tool(name),
         }
     }
     if !functions.is_empty() {

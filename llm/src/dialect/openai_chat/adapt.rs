@@ -1,14 +1,18 @@
 //! Making a body that OpenAI takes into one that a server takes which is only nearly like it.
 //!
 //! Members that the server answers with an error are taken out and named, what it knows by another name gets that, and the limit of the output
-//! the one name that it knows. All other bytes stay as they came (R-45). Leaves out: which server is how, which is data of the caller's.
+//! the one name that it knows. `developer` is another word for `system`, so that it is replaced without a word; a schema for the answer is more
+//! than some JSON, so that it is named. All other bytes stay as they came (R-45). Leaves out: which server is how, which is data of the caller's.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{json::Cursor, json::SyntaxError, json::Value, splice::Edits};
+use crate::{
+    json::{Cursor, Kind, SyntaxError, Value},
+    splice::Edits,
+};
 
 /// How a server differs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +23,10 @@ pub struct Adaptation<'q> {
     pub refuses: &'q [&'q str],
     /// A top-level member that it knows by another name: ours, and its own.
     pub renames: Option<(&'q str, &'q str)>,
+    /// It does not know the role `developer`, which says the same as `system`.
+    pub no_developer: bool,
+    /// It can be asked for some JSON, not for JSON of a schema.
+    pub no_schemas: bool,
 }
 
 /// A body as the server takes it.
@@ -39,6 +47,14 @@ struct Member<'a> {
 
 const OLD: &[u8] = b"max_tokens";
 const NEW: &[u8] = b"max_completion_tokens";
+const DEVELOPER: &str = "developer";
+const FORMAT: &str = "response_format";
+
+/// Whether the role `developer` can occur in a body, which few bodies have. (A client that writes its letters as escapes is not heard of.)
+#[must_use]
+pub fn mentions_developer(body: &[u8]) -> bool {
+    memchr::memmem::find(body, DEVELOPER.as_bytes()).is_some()
+}
 
 /// Adapts a body that was read as a request for chat or embeddings before.
 ///
@@ -73,6 +89,9 @@ pub fn adapt<'q>(body: &Bytes, to: &Adaptation<'q>) -> Result<Adapted<'q>, Synta
             if to.max_tokens_only && *member.name == *NEW {
                 edits.replace(member.key.clone(), &br#""max_tokens""#[..]);
             }
+            if adapt_within(member, to, &mut edits)? {
+                dropped.push(FORMAT);
+            }
             if let Some((_, own)) = to.renames.filter(|(name, _)| name.as_bytes() == &*member.name) {
                 edits.replace(member.key.clone(), format!("\"{own}\"").into_bytes());
             }
@@ -80,6 +99,60 @@ pub fn adapt<'q>(body: &Bytes, to: &Adaptation<'q>) -> Result<Adapted<'q>, Synta
         previous_end = member.value.end();
     }
     Ok(Adapted { body: edits.apply(body), dropped })
+}
+
+/// Adapts what stands within a member; says whether a schema for the answer had to go.
+fn adapt_within(member: &Member<'_>, to: &Adaptation<'_>, edits: &mut Edits<'static>) -> Result<bool, SyntaxError> {
+    if to.no_developer && *member.name == *b"messages" {
+        for role in developers(&member.value)? {
+            edits.replace(role, &br#""system""#[..]);
+        }
+    }
+    let goes = to.no_schemas && *member.name == *FORMAT.as_bytes() && wants_schema(&member.value)?;
+    if goes {
+        edits.replace(member.value.range(), &br#"{"type":"json_object"}"#[..]);
+    }
+    Ok(goes)
+}
+
+/// Where the role of a message is `developer`.
+fn developers(messages: &Value<'_>) -> Result<Vec<Range<usize>>, SyntaxError> {
+    let mut found = Vec::new();
+    if messages.kind() != Kind::Array {
+        return Ok(found);
+    }
+    let mut cursor = Cursor::new(messages.raw());
+    let mut walk = cursor.begin_array()?;
+    while cursor.next_element(&mut walk)? {
+        if cursor.kind()? != Kind::Object {
+            cursor.value()?;
+            continue;
+        }
+        let mut message = cursor.begin_object()?;
+        while let Some(key) = cursor.next_key(&mut message)? {
+            let value = cursor.value()?;
+            if key.is_text("role") && value.is_text(DEVELOPER) {
+                let place = |at: usize| messages.start().saturating_add(at);
+                found.push(place(value.start())..place(value.end()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn wants_schema(format: &Value<'_>) -> Result<bool, SyntaxError> {
+    if format.kind() != Kind::Object {
+        return Ok(false);
+    }
+    let mut cursor = Cursor::new(format.raw());
+    let mut walk = cursor.begin_object()?;
+    while let Some(key) = cursor.next_key(&mut walk)? {
+        if key.is_text("type") {
+            return Ok(cursor.value()?.is_text("json_schema"));
+        }
+        cursor.value()?;
+    }
+    Ok(false)
 }
 
 fn members(body: &[u8]) -> Result<Vec<Member<'_>>, SyntaxError> {
@@ -102,6 +175,8 @@ mod tests {
         max_tokens_only: true,
         refuses: &["seed", "stream_options", "logit_bias"],
         renames: Some(("dimensions", "output_dimension")),
+        no_developer: true,
+        no_schemas: true,
     };
 
     fn adapted(body: &str) -> (String, Vec<&'static str>) {
@@ -149,6 +224,36 @@ mod tests {
             (r#"{"seed":1, "model":"m","d\u0069mensions" : 9}"#, r#"{"model":"m","output_dimension" : 9}"#),
         ] {
             assert_eq!(adapted(body).0, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_developer_speaks_as_the_system_does_and_nobody_elses_words_change() {
+        for (body, expected) in [
+            (
+                r#"{"model":"m","messages":[ {"role" : "developer","content":"\"developer\""}, {"content":"developer","role":"user"},"developer"]}"#,
+                r#"{"model":"m","messages":[ {"role" : "system","content":"\"developer\""}, {"content":"developer","role":"user"},"developer"]}"#,
+            ),
+            (
+                r#"{"seed":1,"messages":[{"role":"system"},{"role":"d\u0065veloper","content":[{"role":"developer"}]}],"role":"developer"}"#,
+                r#"{"messages":[{"role":"system"},{"role":"system","content":[{"role":"developer"}]}],"role":"developer"}"#,
+            ),
+        ] {
+            assert_eq!(adapted(body).0, expected, "{body}");
+        }
+        let taken = adapt(&Bytes::from_static(br#"{"messages":[{"role":"developer"}]}"#), &Adaptation::default()).unwrap();
+        assert_eq!(taken.body, br#"{"messages":[{"role":"developer"}]}"#[..]);
+    }
+
+    #[test]
+    fn a_schema_becomes_some_json_and_is_named() {
+        let schema = r#"{"response_format":{"json_schema":{"schema":{"type":"object"}},"type":"json_schema"},"model":"m"}"#;
+        let (text, dropped) = adapted(schema);
+        assert_eq!((text.as_str(), dropped), (r#"{"response_format":{"type":"json_object"},"model":"m"}"#, vec!["response_format"]));
+        for kept in
+            [r#"{"response_format":{"type":"json_object"}}"#, r#"{"response_format":null}"#, r#"{"response_format":{"type":"text"}}"#]
+        {
+            assert_eq!(adapted(kept), (kept.to_owned(), Vec::new()));
         }
     }
 

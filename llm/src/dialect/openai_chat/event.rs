@@ -19,7 +19,7 @@ pub(crate) fn read_event(data: &[u8]) -> EventReading {
 fn read_chunk(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError> {
     let mut cursor = Cursor::new(data);
     let mut walk = cursor.begin_object()?;
-    let mut choices = 0_u64;
+    let (mut choices, mut groqs) = (0_u64, None);
     while let Some(key) = cursor.next_key(&mut walk)? {
         let kind = cursor.kind()?;
         if key.is_text("choices") && kind == Kind::Array {
@@ -29,11 +29,17 @@ fn read_chunk(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError
         let value = cursor.value()?;
         if key.is_text("usage") {
             reading.report(usage::from_value(&value), Report::whole);
+        } else if key.is_text("x_groq") && kind == Kind::Object {
+            groqs = Some(value);
         } else if key.is_text("error") && kind != Kind::Null {
             reading.failed = true;
         }
     }
     cursor.end()?;
+    // Groq may say it there alone; where OpenAI's own member says it, that is the word.
+    if let (None, Some(groqs)) = (&reading.usage, groqs) {
+        reading.report(usage::from_groqs(&groqs), Report::whole);
+    }
     reading.usage_only = reading.usage.is_some() && choices == 0 && !reading.failed;
     Ok(())
 }

@@ -40,6 +40,18 @@ pub(super) fn from_value(value: &Value<'_>) -> Result<Option<Usage>, ReadUsageEr
     }))
 }
 
+/// Reads the report within Groq's `x_groq`.
+pub(super) fn from_groqs(groqs: &Value<'_>) -> Result<Option<Usage>, ReadUsageError> {
+    let mut report = None;
+    each_member(groqs, |key, value| {
+        if key == b"usage" {
+            report = from_value(&value)?;
+        }
+        Ok(())
+    })?;
+    Ok(report)
+}
+
 /// Names that other servers use beside or in place of OpenAI's; these count only where OpenAI's own are absent.
 #[derive(Default)]
 struct Aliases {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::super::block::{BlockBody, InputBody, SourceBody};
 use super::ids::CallIds;
 use crate::{
-    convert::{Conversation, Dropped, Image, ImageSource, Json, Media, Members, Part, Role, ToolCall, ToolResult, Turn},
+    convert::{Conversation, Dropped, Feature, Image, ImageSource, Json, Media, Part, Role, ToolCall, ToolResult, Turn},
     dialect::Dialect,
 };
 
@@ -53,7 +53,7 @@ impl<'a> Messages<'a> {
 
     fn add(&mut self, turn: &'a Turn<'_>, writer: &mut Writer<'a, '_>) {
         if turn.name.is_some() {
-            writer.dropped.note("messages.name");
+            writer.dropped.note(Feature::TurnName);
         }
         let blocks = writer.blocks(&turn.parts);
         let role = match turn.role {
@@ -120,39 +120,42 @@ impl<'a> Writer<'a, '_> {
             Part::ToolResult(result) => Some(self.result(result)),
             Part::Thinking { text, signature } => match signature {
                 Some(signature) if signature.origin == Dialect::AnthropicMessages => Some(BlockBody::thought(text, signature)),
-                Some(_) => self.leave_out("thinking.signature"),
-                None => self.leave_out("thinking"),
+                Some(_) => self.leave_out(Feature::ThoughtSignature),
+                None => self.leave_out(Feature::Thought),
             },
             Part::Opaque { dialect: Dialect::AnthropicMessages, json } => Some(BlockBody::Opaque(json)),
-            Part::Opaque { json, .. } => self.leave_out(opaque_name(json)),
+            Part::Opaque { json, .. } => {
+                self.dropped.note_part(json);
+                None
+            }
         }
     }
 
-    fn leave_out(&mut self, name: impl Into<std::borrow::Cow<'static, str>>) -> Option<BlockBody<'a>> {
-        self.dropped.note(name);
+    fn leave_out(&mut self, feature: Feature) -> Option<BlockBody<'a>> {
+        self.dropped.note(feature);
         None
     }
 
     fn image(&mut self, image: &'a Image<'_>) -> Option<BlockBody<'a>> {
         if image.detail.as_ref().is_some_and(|detail| detail != "auto") {
-            self.dropped.note("image_url.detail");
+            self.dropped.note(Feature::ImageDetail);
         }
         match source(&image.source, |media_type| PICTURES.contains(&media_type)) {
             Some(source) => Some(BlockBody::Image { source, cache_control: image.cache.as_deref() }),
-            None => self.leave_out("image_url"),
+            None => self.leave_out(Feature::of_image(&image.source)),
         }
     }
 
     fn document(&mut self, media: &'a Media<'_>) -> Option<BlockBody<'a>> {
         match source(&media.source, |media_type| media_type == "application/pdf").or_else(|| text_source(&media.source)) {
             Some(source) => Some(BlockBody::Document { source, title: media.name.as_deref(), cache_control: media.cache.as_deref() }),
-            None => self.leave_out("file"),
+            None => self.leave_out(Feature::of_media(&media.source)),
         }
     }
 
     fn call(&mut self, call: &'a ToolCall<'_>) -> BlockBody<'a> {
         if call.signature.is_some() {
-            self.dropped.note("tool_calls.signature");
+            self.dropped.note(Feature::CallSignature);
         }
         BlockBody::ToolUse {
             id: self.ids.written(&call.id),
@@ -193,10 +196,4 @@ fn text_source<'a>(source: &ImageSource<'_>) -> Option<SourceBody<'a>> {
     }
     let text = String::from_utf8(STANDARD.decode(data.as_bytes()).ok()?).ok()?;
     Some(SourceBody::Text { media_type: "text/plain", data: text })
-}
-
-/// What a part of another dialect is called in the list of what was left out.
-pub(in crate::dialect) fn opaque_name(json: &Json<'_>) -> String {
-    let kind = Members::read("content", json.get().as_bytes()).and_then(|mut part| part.text("type"));
-    kind.ok().flatten().map_or("part".to_owned(), std::borrow::Cow::into_owned)
 }

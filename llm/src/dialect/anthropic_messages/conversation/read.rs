@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::super::block::{Others, cache_of, read_content};
 use crate::{
-    convert::{Conversation, Effort, Format, Members, Reasoning, Role, Sampling, Schema, Tool, ToolChoice, Turn, text_of},
+    convert::{Conversation, Effort, Feature, Format, Members, Reasoning, Role, Sampling, Schema, Tool, ToolChoice, Turn, text_of},
     dialect::Dialect,
     request::{PREFIX, ReadRequestError},
 };
@@ -148,6 +148,9 @@ fn read_output_config<'a>(
 ) -> Result<(), ReadRequestError> {
     // Once a member of its own, in the beta of structured outputs.
     let mut format = members.object("output_format")?;
+    if format.is_some() {
+        conversation.written_as.push((Feature::SchemaFormat, "output_format"));
+    }
     if let Some(mut config) = members.object("output_config")? {
         format = config.object("format")?.or(format);
         let effort = config.take("effort");

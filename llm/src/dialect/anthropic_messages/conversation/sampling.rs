@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{generation::Generation, thinking::ThinkingPlan};
-use crate::convert::{Dropped, Sampling};
+use crate::convert::{Dropped, Feature, Sampling};
 
 /// How tokens are drawn, as far as the model lets itself be told.
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ impl<'a> Drawn<'a> {
     pub(in crate::dialect) fn of(sampling: &'a Sampling<'_>, generation: Generation, plan: ThinkingPlan, dropped: &mut Dropped) -> Self {
         let mut drawn = Self::given(sampling);
         if generation.refuses_sampling() || plan.is_on() {
-            let given = [("temperature", drawn.temperature), ("top_p", drawn.top_p), ("top_k", drawn.top_k)];
-            given.iter().filter(|(_, value)| value.is_some_and(|value| !is_one(value))).for_each(|(name, _)| dropped.note(*name));
+            let given = [(Feature::Temperature, drawn.temperature), (Feature::TopP, drawn.top_p), (Feature::TopK, drawn.top_k)];
+            given.iter().filter(|(_, value)| value.is_some_and(|value| !is_one(value))).for_each(|(feature, _)| dropped.note(*feature));
             return Self::default();
         }
         match (drawn.temperature, drawn.top_p) {
@@ -28,7 +28,7 @@ impl<'a> Drawn<'a> {
             (Some(_), Some(top_p)) => {
                 drawn.top_p = None;
                 if !is_one(top_p) {
-                    dropped.note("top_p");
+                    dropped.note(Feature::TopP);
                 }
             }
             _ => {}
@@ -45,7 +45,7 @@ impl<'a> Drawn<'a> {
     /// Lowers a `temperature` beyond 1, and names it.
     pub(in crate::dialect) fn keep_to_one(&mut self, dropped: &mut Dropped) {
         if self.temperature.is_some_and(is_above_one) {
-            dropped.note("temperature");
+            dropped.note(Feature::Temperature);
             self.temperature = serde_json::from_str("1").ok();
         }
     }

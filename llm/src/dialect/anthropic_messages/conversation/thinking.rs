@@ -99,7 +99,7 @@ impl ThinkingPlan {
         }
         let forced = matches!(conversation.tool_choice, Some(ToolChoice::Required | ToolChoice::Function(_)));
         if forced || !generation.thinks() {
-            dropped.note("thinking");
+            dropped.note_reasoning(&conversation.reasoning);
             return Self::default();
         }
         if !generation.takes_budget() {
@@ -112,7 +112,7 @@ impl ThinkingPlan {
             None => budget_of(effort.unwrap_or(Effort::Medium)).min(limit.saturating_sub(limit.div_ceil(4))),
         };
         if budget < LEAST || unled {
-            dropped.note("thinking");
+            dropped.note_reasoning(&conversation.reasoning);
             return Self::default();
         }
         // Shown is what these models do unless they are told otherwise.
@@ -138,6 +138,7 @@ fn word_of(effort: Effort, generation: Generation) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
 
     fn enabled(budget_tokens: u32) -> Option<ThinkingBody> {
         Some(ThinkingBody::Enabled { budget_tokens, display: None })
@@ -148,7 +149,7 @@ mod tests {
         let cases = [
             (Some(Effort::High), None, 64_000, enabled(24_576), ""),
             (Some(Effort::High), None, 8_000, enabled(6_000), ""),
-            (Some(Effort::Minimal), None, 1_300, None, "thinking"),
+            (Some(Effort::Minimal), None, 1_300, None, "output_config.effort"),
             (None, Some(500), 4_000, enabled(1_024), ""),
             (None, Some(500), 1_024, None, "thinking"),
             (None, Some(9_000), 4_000, enabled(3_999), ""),
@@ -157,7 +158,7 @@ mod tests {
         ];
         for (effort, budget_tokens, limit, expected, named) in cases {
             let conversation = Conversation { reasoning: Reasoning { effort, budget_tokens, shown: None }, ..Conversation::default() };
-            let mut dropped = Dropped::default();
+            let mut dropped = Dropped::of(Dialect::AnthropicMessages);
             let plan = ThinkingPlan::of(&conversation, Generation::of("claude-sonnet-4-5"), limit, false, &mut dropped);
             assert_eq!((plan.thinking, &*dropped.header()), (expected, named), "{effort:?} {budget_tokens:?} {limit}");
         }
@@ -173,7 +174,7 @@ mod tests {
         ];
         for (model, effort, budget_tokens, expected) in cases {
             let conversation = Conversation { reasoning: Reasoning { effort, budget_tokens, shown: None }, ..Conversation::default() };
-            let plan = ThinkingPlan::of(&conversation, Generation::of(model), 4_000, false, &mut Dropped::default());
+            let plan = ThinkingPlan::of(&conversation, Generation::of(model), 4_000, false, &mut Dropped::of(Dialect::AnthropicMessages));
             assert_eq!(plan, ThinkingPlan { thinking: Some(ThinkingBody::Adaptive { display: None }), effort: expected }, "{model}");
         }
     }
@@ -197,7 +198,7 @@ mod tests {
             (&free, "claude-sonnet-4-5", true, false),
             (&free, "claude-opus-4-7", true, true),
         ] {
-            let mut dropped = Dropped::default();
+            let mut dropped = Dropped::of(Dialect::AnthropicMessages);
             let plan = ThinkingPlan::of(conversation, Generation::of(model), 64_000, unled, &mut dropped);
             assert_eq!((plan.is_on(), dropped.is_empty()), (on, on), "{model}");
         }

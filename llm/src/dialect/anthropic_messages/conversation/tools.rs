@@ -1,12 +1,10 @@
 //! The tools of a request, and whether they must be called.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    convert::{Conversation, Dropped, Members, Tool, ToolChoice},
+    convert::{Conversation, Dropped, Feature, Members, Tool, ToolChoice},
     dialect::Dialect,
 };
 
@@ -84,7 +82,7 @@ impl<'a> Calling<'a> {
             return Self { tools, choice: write_choice(conversation) };
         }
         if matches!(conversation.tool_choice, Some(ToolChoice::Required | ToolChoice::Function(_))) {
-            dropped.note("tool_choice");
+            dropped.note(Feature::ToolChoice);
         }
         let declare = |name: &&'a str| ToolBody::Function {
             name,
@@ -103,7 +101,7 @@ fn write_tool<'a>(tool: &'a Tool<'_>, keeps_to_schemas: bool, dropped: &mut Drop
         Tool::Function { name, description, parameters, strict, cache } => {
             let strict = strict.filter(|strict| *strict);
             if strict.is_some() && !keeps_to_schemas {
-                dropped.note("tools.strict");
+                dropped.note(Feature::ToolStrict);
             }
             Some(ToolBody::Function {
                 name,
@@ -115,7 +113,7 @@ fn write_tool<'a>(tool: &'a Tool<'_>, keeps_to_schemas: bool, dropped: &mut Drop
         }
         Tool::Opaque { dialect: Dialect::AnthropicMessages, json, .. } => Some(ToolBody::Opaque(json)),
         Tool::Opaque { name, .. } => {
-            dropped.note(Cow::Owned(format!("tools.{name}")));
+            dropped.note_tool(name);
             None
         }
     }

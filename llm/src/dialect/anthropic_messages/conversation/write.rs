@@ -16,7 +16,7 @@ use super::{
     tools::{Calling, ChoiceBody, ToolBody},
 };
 use crate::{
-    convert::{Conversation, Dropped, Format, Json, Sampling},
+    convert::{Conversation, Dropped, Feature, Format, Json, Sampling},
     dialect::anthropic_messages::block::BlockBody,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn write_conversation(conversation: &Conversation<'_>, model: &str, d
     body.top_k = drawn.top_k;
     body.stop_sequences = conversation.stop.iter().map(AsRef::as_ref).filter(|text: &&str| !text.trim().is_empty()).collect();
     if body.stop_sequences.len() < conversation.stop.len() {
-        dropped.note("stop");
+        dropped.note(Feature::Stop);
     }
     body.metadata = conversation.end_user.as_deref().map(|user_id| MetadataBody { user_id });
     body.stream = conversation.stream.then_some(true);
@@ -86,18 +86,16 @@ fn counted<'a>(
 fn name_what_has_no_place(conversation: &Conversation<'_>, dropped: &mut Dropped) {
     let Sampling { seed, presence_penalty, frequency_penalty, .. } = &conversation.sampling;
     let absent = [
-        ("seed", seed.is_some()),
-        ("presence_penalty", presence_penalty.is_some()),
-        ("frequency_penalty", frequency_penalty.is_some()),
-        ("logprobs", conversation.logprobs.is_some()),
-        ("n", conversation.choices > 1),
+        (Feature::Seed, seed.is_some()),
+        (Feature::PresencePenalty, presence_penalty.is_some()),
+        (Feature::FrequencyPenalty, frequency_penalty.is_some()),
+        (Feature::Logprobs, conversation.logprobs.is_some()),
+        (Feature::Choices, conversation.choices > 1),
     ];
-    for (name, _) in absent.into_iter().filter(|(_, given)| *given) {
-        dropped.note(name);
+    for (feature, _) in absent.into_iter().filter(|(_, given)| *given) {
+        dropped.note(feature);
     }
-    for (name, _) in &conversation.others {
-        dropped.note(name.clone().into_owned());
-    }
+    dropped.note_members(&conversation.others);
 }
 
 /// Some JSON, of whatever form, has no place: who asks for it has to say so in the prompt anyway.
@@ -106,12 +104,16 @@ fn write_format<'a>(format: &'a Format<'_>, keeps_to_schemas: bool, dropped: &mu
         Format::Text => None,
         Format::Schema(schema) if keeps_to_schemas => {
             if schema.description.is_some() {
-                dropped.note("response_format.json_schema.description");
+                dropped.note(Feature::SchemaDescription);
             }
             Some(FormatBody { r#type: "json_schema", schema: &schema.schema })
         }
-        Format::Json | Format::Schema(_) => {
-            dropped.note("response_format");
+        Format::Json => {
+            dropped.note(Feature::JsonFormat);
+            None
+        }
+        Format::Schema(_) => {
+            dropped.note(Feature::SchemaFormat);
             None
         }
     }

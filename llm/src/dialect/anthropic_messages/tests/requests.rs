@@ -15,7 +15,7 @@ const MODEL: &str = "claude-sonnet-4-5";
 
 /// Writes, and returns the body and the names of what was left out.
 fn write(conversation: &Conversation<'_>, model: &str) -> (Value, String) {
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::of(Dialect::OpenAiChat);
     let body = write_conversation(conversation, model, &mut dropped);
     (serde_json::from_slice(&body).unwrap(), dropped.header())
 }
@@ -232,8 +232,9 @@ fn what_anthropic_has_no_place_for_is_left_out_and_named() {
         ])
     };
     let (written, dropped) = write(&conversation, MODEL);
-    let expected = "file,image_url,image_url.detail,logprobs,messages.name,n,response_format,seed,stop,temperature,thinking,\
-                    thinking.signature,tool_calls.signature,tool_choice,tools.namespace,top_p,web_search_call";
+    let expected = "image_url,image_url.detail,input_audio,logprobs,messages.name,messages.reasoning_content,messages.reasoning_details,\
+                    messages.tool_calls.extra_content.google.thought_signature,n,response_format,seed,stop,temperature,tool_choice,\
+                    tools.namespace,top_p,web_search_call";
     assert_eq!(dropped, expected);
     let plain = json!({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hi"}});
     assert_eq!(written["messages"][0]["content"], json!([plain]));
@@ -254,7 +255,7 @@ fn thinking_goes_on_only_where_its_thoughts_were_kept() {
     let (written, dropped) = write(&kept, MODEL);
     assert_eq!((&written["thinking"]["budget_tokens"], &*dropped), (&json!(1024), ""));
     let (written, dropped) = write(&with(Vec::new()), MODEL);
-    assert_eq!((written.get("thinking"), &*dropped), (None, "thinking"));
+    assert_eq!((written.get("thinking"), &*dropped), (None, "reasoning_effort"));
     let (written, dropped) = write(&with(Vec::new()), "claude-opus-4-7");
     assert_eq!((&written["thinking"], &*dropped), (&json!({"type": "adaptive"}), ""));
     assert_eq!(written["output_config"], json!({"effort": "low"}));

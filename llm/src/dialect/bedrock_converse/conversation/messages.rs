@@ -8,13 +8,10 @@ use serde::Serialize;
 
 use super::super::REDACTED;
 use crate::{
-    convert::{Conversation, Dropped, ImageSource, Json, Media, Members, Part, Role, ToolCall, ToolResult, Turn},
+    convert::{Conversation, Dropped, Feature, ImageSource, Json, Media, Members, Part, Role, ToolCall, ToolResult, Turn},
     dialect::{
         Dialect,
-        anthropic_messages::{
-            block::InputBody,
-            conversation::{ids::CallIds, messages::opaque_name},
-        },
+        anthropic_messages::{block::InputBody, conversation::ids::CallIds},
     },
 };
 
@@ -121,7 +118,7 @@ impl<'a> Messages<'a> {
     /// Adds turns of one role.
     fn add(&mut self, run: &'a [Turn<'_>], writer: &mut Writer<'a, '_>) {
         if run.iter().any(|turn| turn.name.is_some()) {
-            writer.dropped.note("messages.name");
+            writer.dropped.note(Feature::TurnName);
         }
         let is_result = |part: &&'a Part<'_>| matches!(part, Part::ToolResult(_));
         let parts = || run.iter().flat_map(|turn| &turn.parts);
@@ -188,11 +185,11 @@ impl<'a> Writer<'a, '_> {
             Part::Text { text, .. } | Part::Refusal { text } => (!text.trim().is_empty()).then_some(BlockBody::Text(text)),
             Part::Image(image) => {
                 if image.detail.as_ref().is_some_and(|detail| detail != "auto") {
-                    self.dropped.note("image_url.detail");
+                    self.dropped.note(Feature::ImageDetail);
                 }
                 match source(&image.source, picture_format) {
                     Some((format, source)) => Some(BlockBody::Image { format, source }),
-                    None => self.leave_out("image_url"),
+                    None => self.leave_out(Feature::of_image(&image.source)),
                 }
             }
             Part::Media(media) => self.document(media),
@@ -204,27 +201,32 @@ impl<'a> Writer<'a, '_> {
                     None => ReasoningBody::ReasoningText { text, signature: &signature.value },
                 }))
             }
-            Part::Thinking { signature: Some(_), .. } => self.leave_out("thinking.signature"),
-            Part::Thinking { signature: None, .. } => self.leave_out("thinking"),
+            Part::Thinking { signature: Some(_), .. } => self.leave_out(Feature::ThoughtSignature),
+            Part::Thinking { signature: None, .. } => self.leave_out(Feature::Thought),
             Part::Opaque { dialect: Dialect::BedrockConverse, json } => Some(BlockBody::Opaque(json)),
-            Part::Opaque { json, .. } => self.leave_out(opaque_name(json)),
+            Part::Opaque { json, .. } => {
+                self.dropped.note_part(json);
+                None
+            }
         }
     }
 
-    fn leave_out(&mut self, name: impl Into<Cow<'static, str>>) -> Option<BlockBody<'a>> {
-        self.dropped.note(name);
+    fn leave_out(&mut self, feature: Feature) -> Option<BlockBody<'a>> {
+        self.dropped.note(feature);
         None
     }
 
     fn document(&mut self, media: &'a Media<'_>) -> Option<BlockBody<'a>> {
-        let Some((format, source)) = source(&media.source, document_format) else { return self.leave_out("file") };
+        let Some((format, source)) = source(&media.source, document_format) else {
+            return self.leave_out(Feature::of_media(&media.source));
+        };
         self.documents = self.documents.saturating_add(1);
         Some(BlockBody::Document { format, name: document_name(media.name.as_deref(), self.documents), source })
     }
 
     fn call(&mut self, call: &'a ToolCall<'_>) -> BlockBody<'a> {
         if call.signature.is_some() {
-            self.dropped.note("tool_calls.signature");
+            self.dropped.note(Feature::CallSignature);
         }
         BlockBody::ToolUse { tool_use_id: self.ids.written(&call.id), name: &call.name, input: InputBody::of(&call.arguments) }
     }

@@ -1,12 +1,10 @@
 //! The tools of a request, and whether they must be called.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use super::messages::CachePoint;
 use crate::{
-    convert::{Conversation, Dropped, Tool, ToolChoice},
+    convert::{Conversation, Dropped, Feature, Tool, ToolChoice},
     dialect::anthropic_messages::conversation::tools::{Nothing, SchemaBody},
 };
 
@@ -66,7 +64,7 @@ impl<'a> ToolConfigBody<'a> {
             Some(ToolChoice::Function(name)) => Some(ChoiceBody::Tool { name }),
         };
         if none || (tool_choice.is_none() && matches!(conversation.tool_choice, Some(ToolChoice::Required | ToolChoice::Function(_)))) {
-            dropped.note("tool_choice");
+            dropped.note(Feature::ToolChoice);
         }
         if tools.is_empty() {
             let declare = |name: &&'a str| ToolBody::ToolSpec {
@@ -84,11 +82,11 @@ impl<'a> ToolConfigBody<'a> {
 fn write_tool<'a>(tool: &'a Tool<'_>, keeps_to_schemas: bool, tools: &mut Vec<ToolBody<'a>>, dropped: &mut Dropped) {
     let (name, description, parameters, strict, cache) = match tool {
         Tool::Function { name, description, parameters, strict, cache } => (name, description, parameters, strict, cache),
-        Tool::Opaque { name, .. } => return dropped.note(Cow::Owned(format!("tools.{name}"))),
+        Tool::Opaque { name, .. } => return dropped.note_tool(name),
     };
     let strict = strict.filter(|strict| *strict);
     if strict.is_some() && !keeps_to_schemas {
-        dropped.note("tools.strict");
+        dropped.note(Feature::ToolStrict);
     }
     tools.push(ToolBody::ToolSpec {
         name,

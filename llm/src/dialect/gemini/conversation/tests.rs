@@ -18,7 +18,7 @@ fn read(body: &str) -> Conversation<'_> {
 }
 
 fn write(conversation: &Conversation<'_>) -> (Value, String) {
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::of(Dialect::OpenAiChat);
     let body = write_conversation(conversation, MODEL, &mut dropped);
     (serde_json::from_slice(&body).unwrap(), dropped.header())
 }
@@ -91,7 +91,7 @@ fn a_full_request_is_read() {
 #[test]
 fn a_full_request_is_written_with_numbers_and_signatures_as_they_came() {
     let conversation = read(FULL);
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::of(Dialect::OpenAiChat);
     let body = String::from_utf8(write_conversation(&conversation, MODEL, &mut dropped)).unwrap();
     for kept in [
         r#""systemInstruction":{"parts":[{"text":"Be brief."}]}"#,
@@ -151,11 +151,11 @@ fn signatures_go_back_to_gemini_only_and_to_the_part_they_came_with() {
         (vec![thinking("", Some(own("S")))], json!([{"text": "", "thoughtSignature": "S"}]), ""),
         (vec![thinking("hm", Some(own("S")))], json!([{"text": "hm", "thought": true, "thoughtSignature": "S"}]), ""),
         (vec![thinking("hm", None), text("42")], json!([{"text": "hm", "thought": true}, {"text": "42"}]), ""),
-        (vec![thinking("hm", Some(foreign.clone())), text("42")], json!([{"text": "42"}]), "thinking.signature"),
+        (vec![thinking("hm", Some(foreign.clone())), text("42")], json!([{"text": "42"}]), "messages.reasoning_details"),
         (
             vec![call("x", Some(foreign.clone()))],
             json!([{"functionCall": function, "thoughtSignature": "skip_thought_signature_validator"}]),
-            "tool_calls.signature",
+            "messages.tool_calls.extra_content.google.thought_signature",
         ),
     ] {
         let turns = vec![turn(Role::User, vec![text("q")]), turn(Role::Assistant, parts)];
@@ -167,7 +167,7 @@ fn signatures_go_back_to_gemini_only_and_to_the_part_they_came_with() {
 #[test]
 fn models_before_gemini_3_get_no_stand_in_for_a_signature() {
     let conversation = Conversation { turns: vec![turn(Role::Assistant, vec![call("x", None)])], ..Conversation::default() };
-    let body = write_conversation(&conversation, "gemini-2.5-pro", &mut Dropped::default());
+    let body = write_conversation(&conversation, "gemini-2.5-pro", &mut Dropped::of(Dialect::OpenAiChat));
     assert!(!String::from_utf8(body).unwrap().contains("thoughtSignature"));
 }
 
@@ -192,7 +192,8 @@ fn what_gemini_has_no_place_for_is_named() {
         ..Conversation::default()
     };
     let (body, dropped) = write(&conversation);
-    let expected = "cache_control,file_id,image.detail,item_reference,logit_bias,parallel_tool_calls,stop,tools.web_search,user";
+    let expected =
+        "cache_control,image_url.detail,input_image.file_id,item_reference,logit_bias,parallel_tool_calls,stop,tools.web_search,user";
     assert_eq!(dropped, expected);
     let expected = json!({
         "contents": [{"role": "user", "parts": [{"fileData": {"mimeType": "image/webp", "fileUri": "https://example.com/a.webp?x=1"}}]}],

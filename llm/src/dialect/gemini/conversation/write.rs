@@ -14,7 +14,7 @@ use super::super::{
     tools::{ToolBody, ToolConfigBody, write_tools},
 };
 use crate::{
-    convert::{Conversation, Dropped, Image, ImageSource, Media, Part, Role, Signature, ToolCall, ToolResult, Turn},
+    convert::{Conversation, Dropped, Feature, Image, ImageSource, Media, Part, Role, Signature, ToolCall, ToolResult, Turn},
     dialect::Dialect,
 };
 
@@ -59,14 +59,12 @@ pub(crate) fn write_conversation(conversation: &Conversation<'_>, model: &str, d
 
 fn note_dropped(conversation: &Conversation<'_>, dropped: &mut Dropped) {
     if conversation.parallel_tool_calls == Some(false) {
-        dropped.note("parallel_tool_calls");
+        dropped.note(Feature::ParallelToolCalls);
     }
     if conversation.end_user.is_some() {
-        dropped.note("user");
+        dropped.note(Feature::EndUser);
     }
-    for (name, _) in &conversation.others {
-        dropped.note(name.clone().into_owned());
-    }
+    dropped.note_members(&conversation.others);
 }
 
 /// Collects contents.
@@ -93,7 +91,7 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
         for part in parts {
             match self.simple_part(part) {
                 Some(PartBody::Said(said)) if said.text.is_some() => self.system.push(PartBody::Said(said)),
-                Some(_) => self.dropped.note("system.content"),
+                Some(_) => self.dropped.note(Feature::SystemContent),
                 None => {}
             }
         }
@@ -101,7 +99,7 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
 
     fn turn(&mut self, turn: &'a Turn<'_>) {
         if turn.name.is_some() {
-            self.dropped.note("name");
+            self.dropped.note(Feature::TurnName);
         }
         match turn.role {
             Role::System => self.system(&turn.parts),
@@ -176,7 +174,7 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
         self.note_cache(call.cache.is_some());
         let own = call.signature.as_ref().filter(|signature| signature.origin == Dialect::Gemini);
         if call.signature.is_some() && own.is_none() {
-            self.dropped.note("tool_calls.signature");
+            self.dropped.note(Feature::CallSignature);
         }
         let excused = (first && self.demands_signatures).then_some(NO_SIGNATURE);
         let thought_signature = own.map(|signature| &*signature.value).or(excused).map(Cow::Borrowed);
@@ -195,16 +193,16 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
             Part::Image(Image { source, detail, cache }) => {
                 self.note_cache(cache.is_some());
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {
-                    self.dropped.note("image.detail");
+                    self.dropped.note(Feature::ImageDetail);
                 }
-                self.file(source)
+                self.file(source, Feature::of_image(source))
             }
             Part::Media(Media { source, name, cache }) => {
                 self.note_cache(cache.is_some());
                 if name.is_some() {
-                    self.dropped.note("file.filename");
+                    self.dropped.note(Feature::FileName);
                 }
-                self.file(source)
+                self.file(source, Feature::of_media(source))
             }
             Part::Thinking { text, signature } => self.thinking(text, signature.as_ref()),
             Part::Opaque { dialect: Dialect::Gemini, json } => Some(PartBody::Opaque(json)),
@@ -212,8 +210,12 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
                 self.dropped.note_part(json);
                 None
             }
-            Part::ToolCall(_) | Part::ToolResult(_) => {
-                self.dropped.note("tool_use");
+            Part::ToolCall(_) => {
+                self.dropped.note(Feature::ToolCall);
+                None
+            }
+            Part::ToolResult(_) => {
+                self.dropped.note(Feature::ToolResult);
                 None
             }
         }
@@ -221,20 +223,20 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
 
     fn thinking(&mut self, text: &'a str, signature: Option<&'a Signature<'_>>) -> Option<PartBody<'a>> {
         if signature.is_some_and(|signature| signature.origin != Dialect::Gemini) {
-            self.dropped.note("thinking.signature");
+            self.dropped.note(Feature::ThoughtSignature);
             return None;
         }
         let signature = signature.map(|signature| Cow::Borrowed(&*signature.value));
         (signature.is_some() || !text.is_empty()).then(|| PartBody::thought(text, signature))
     }
 
-    fn file(&mut self, source: &'a ImageSource<'_>) -> Option<PartBody<'a>> {
+    fn file(&mut self, source: &'a ImageSource<'_>, feature: Feature) -> Option<PartBody<'a>> {
         let uri = match source {
             ImageSource::Inline { media_type, data } => return Some(PartBody::blob(media_type, data)),
             ImageSource::Url(uri) => uri,
             ImageSource::File(uri) if uri.contains('/') => uri,
             ImageSource::File(_) => {
-                self.dropped.note("file_id");
+                self.dropped.note(feature);
                 return None;
             }
         };
@@ -244,7 +246,7 @@ impl<'a, 'd> ContentWriter<'a, 'd> {
 
     fn note_cache(&mut self, cached: bool) {
         if cached {
-            self.dropped.note("cache_control");
+            self.dropped.note(Feature::CacheMark);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::super::{fields::Fields, schema::to_json_schema};
 use crate::{
-    convert::{Conversation, Effort, Format, Schema},
+    convert::{Conversation, Effort, Feature, Format, Schema},
     request::ReadRequestError,
 };
 
@@ -40,6 +40,9 @@ fn read_format<'a>(config: &mut Fields<'a>, conversation: &mut Conversation<'a>)
     let own = config.take("responseSchema")?;
     let json_schema = config.take("responseJsonSchema")?;
     let media_type = config.take("responseMimeType")?;
+    if json_schema.is_some() {
+        conversation.written_as.push((Feature::SchemaFormat, "generationConfig.responseJsonSchema"));
+    }
     let written = media_type.map(|value| crate::convert::text_of(value).ok_or_else(|| config.wrong("responseMimeType", "a string")));
     let schema = json_schema.map(Cow::Borrowed).or_else(|| own.map(to_json_schema));
     match (written.transpose()?.as_deref(), schema) {

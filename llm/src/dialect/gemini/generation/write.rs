@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::generation_of;
-use crate::convert::{Conversation, Dropped, Effort, Format, Json, Reasoning};
+use crate::convert::{Conversation, Dropped, Effort, Feature, Format, Json, Reasoning};
 
 /// The most texts that may end an answer.
 const STOP_SEQUENCES: usize = 5;
@@ -64,10 +64,10 @@ impl<'a> GenerationBody<'a> {
         let sampling = &conversation.sampling;
         let seed = sampling.seed.as_ref().filter(|seed| seed.get().parse::<i32>().is_ok());
         if seed.is_none() && sampling.seed.is_some() {
-            dropped.note("seed");
+            dropped.note(Feature::Seed);
         }
         if conversation.stop.len() > STOP_SEQUENCES {
-            dropped.note("stop");
+            dropped.note(Feature::Stop);
         }
         let (response_mime_type, response_json_schema) = match &conversation.format {
             Format::Text => (None, None),
@@ -114,7 +114,7 @@ fn thinking(reasoning: &Reasoning, model: &str, dropped: &mut Dropped) -> Option
         }
         (Some(effort), _) => {
             if effort == Effort::None {
-                dropped.note("reasoning.effort");
+                dropped.note_reasoning(reasoning);
             }
             body.thinking_level = Some(level_of(effort, must_think));
         }
@@ -145,10 +145,11 @@ fn level_of(effort: Effort, large: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
 
     fn thinking_of(effort: Option<Effort>, budget_tokens: Option<u32>, model: &str) -> String {
         let reasoning = Reasoning { effort, budget_tokens, shown: None };
-        serde_json::to_string(&thinking(&reasoning, model, &mut Dropped::default())).unwrap()
+        serde_json::to_string(&thinking(&reasoning, model, &mut Dropped::of(Dialect::OpenAiChat))).unwrap()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::message::{read_assistant, read_content};
 use crate::{
-    convert::{Conversation, Effort, Format, Members, Part, Role, Sampling, Schema, Tool, ToolChoice, ToolResult, Turn, text_of},
+    convert::{Conversation, Effort, Feature, Format, Members, Part, Role, Sampling, Schema, Tool, ToolChoice, ToolResult, Turn, text_of},
     dialect::Dialect,
     request::{PREFIX, ReadRequestError},
 };
@@ -23,10 +23,10 @@ pub(crate) fn read_conversation(body: &[u8]) -> Result<Conversation<'_>, ReadReq
         stop: read_stop(&mut body)?,
         logprobs: read_logprobs(&mut body)?,
         choices: body.count("n")?.unwrap_or(1),
-        end_user: body.text("safety_identifier")?.or(body.text("user")?),
         stream: body.flag("stream")?.unwrap_or(false),
         ..Conversation::default()
     };
+    read_end_user(&mut body, &mut conversation)?;
     read_messages(&mut body, &mut conversation)?;
     read_tool_choice(&mut body, &mut conversation)?;
     read_format(&mut body, &mut conversation)?;
@@ -44,6 +44,15 @@ pub(crate) fn read_conversation(body: &[u8]) -> Result<Conversation<'_>, ReadReq
     let others = body.rest().filter(|(name, value)| !ours(name) && value.get() != "null");
     conversation.others.extend(others.map(|(name, value)| (name, Cow::Borrowed(value))));
     Ok(conversation)
+}
+
+fn read_end_user<'a>(body: &mut Members<'a>, conversation: &mut Conversation<'a>) -> Result<(), ReadRequestError> {
+    let (identifier, user) = (body.text("safety_identifier")?, body.text("user")?);
+    if identifier.is_some() {
+        conversation.written_as.push((Feature::EndUser, "safety_identifier"));
+    }
+    conversation.end_user = identifier.or(user);
+    Ok(())
 }
 
 fn read_messages<'a>(body: &mut Members<'a>, conversation: &mut Conversation<'a>) -> Result<(), ReadRequestError> {

@@ -3,7 +3,7 @@
 use super::{SIGNATURE_PATH, shared_by_responses};
 use crate::{
     convert::{
-        Conversation, Dropped, Format, Image, ImageSource, Media, Part, Role, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+        Conversation, Dropped, Feature, Format, Image, ImageSource, Media, Part, Role, Tool, ToolCall, ToolChoice, ToolResult, Turn,
         writing::{self, Array, Object},
     },
     dialect::{Dialect, openai_chat::answer::write_thought},
@@ -69,7 +69,7 @@ fn write_spoken(role: &str, name: Option<&str>, parts: &[&Part<'_>], messages: &
 
 fn write_result(result: &ToolResult<'_>, messages: &mut Array<'_>, dropped: &mut Dropped) {
     if result.is_error {
-        dropped.note("tool_result.is_error");
+        dropped.note(Feature::ToolResultError);
     }
     note_cache(result.cache.is_some(), dropped);
     let shown = |part: &&Part<'_>| !matches!(part, Part::Image(_) | Part::Media(_));
@@ -116,8 +116,8 @@ fn keeps_thought(part: &Part<'_>, dropped: &mut Dropped) -> bool {
     let Part::Thinking { signature, .. } = part else { return false };
     match signature {
         Some(signature) if signature.origin == Dialect::OpenAiChat => return true,
-        Some(_) => dropped.note("thinking.signature"),
-        None => dropped.note("thinking"),
+        Some(_) => dropped.note(Feature::ThoughtSignature),
+        None => dropped.note(Feature::Thought),
     }
     false
 }
@@ -138,7 +138,7 @@ fn write_call(call: &ToolCall<'_>, list: &mut Array<'_>, dropped: &mut Dropped) 
                     });
                 });
             }
-            Some(_) => dropped.note("thinking.signature"),
+            Some(_) => dropped.note(Feature::CallSignature),
             None => {}
         }
     });
@@ -149,13 +149,13 @@ fn placed<'p>(parts: impl Iterator<Item = &'p Part<'p>>, dropped: &mut Dropped) 
     let has_place = |part: &&Part<'_>| {
         match part {
             Part::Text { .. } | Part::Refusal { .. } | Part::Opaque { dialect: Dialect::OpenAiChat, .. } => return true,
-            Part::Image(Image { source: ImageSource::File(_), .. }) => dropped.note("image.file_id"),
-            Part::Media(Media { source: ImageSource::Url(_), .. }) => dropped.note("file.url"),
+            Part::Image(Image { source: ImageSource::File(_), .. }) => dropped.note(Feature::UploadedImage),
+            Part::Media(Media { source: ImageSource::Url(_), .. }) => dropped.note(Feature::LinkedFile),
             Part::Image(_) | Part::Media(_) => return true,
             Part::Opaque { json, .. } => dropped.note_part(json),
-            Part::Thinking { .. } => dropped.note("thinking"),
-            Part::ToolCall(_) => dropped.note("tool_call"),
-            Part::ToolResult(_) => dropped.note("tool_result"),
+            Part::Thinking { .. } => dropped.note(Feature::Thought),
+            Part::ToolCall(_) => dropped.note(Feature::ToolCall),
+            Part::ToolResult(_) => dropped.note(Feature::ToolResult),
         }
         false
     };
@@ -291,7 +291,7 @@ fn write_settings(conversation: &Conversation<'_>, body: &mut Object<'_>, droppe
         .optional("user", conversation.end_user.as_deref())
         .optional("reasoning_effort", conversation.reasoning.effort_in_words().map(|effort| effort.name()));
     if sampling.top_k.is_some() {
-        dropped.note("top_k");
+        dropped.note(Feature::TopK);
     }
     if !conversation.stop.is_empty() {
         body.member("stop", &conversation.stop);
@@ -340,13 +340,13 @@ fn write_others(conversation: &Conversation<'_>, body: &mut Object<'_>, dropped:
             Some(own) => {
                 body.member(own, value);
             }
-            None => dropped.note(name.to_string()),
+            None => dropped.note_member(name),
         }
     }
 }
 
 fn note_cache(present: bool, dropped: &mut Dropped) {
     if present {
-        dropped.note("cache_control");
+        dropped.note(Feature::CacheMark);
     }
 }

@@ -22,7 +22,16 @@ pub(super) struct Chunk<'a> {
     #[serde(borrow, default)]
     pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    pub(super) x_groq: Option<Groq<'a>>,
+    #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
+}
+
+/// What Groq says beside OpenAI's members: usage too, in the last chunk.
+#[derive(Debug, Deserialize)]
+pub(super) struct Groq<'a> {
+    #[serde(borrow, default)]
+    pub(super) usage: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -81,7 +81,8 @@ impl DeltaReader {
         for choice in chunk.choices.unwrap_or_default() {
             self.progress(choice.index).read(choice, out);
         }
-        let report = chunk.usage.and_then(|report| usage::from_value(&Cursor::new(report.get().as_bytes()).value().ok()?).ok()?);
+        let stated = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
+        let report = stated.and_then(|report| usage::from_value(&Cursor::new(report.get().as_bytes()).value().ok()?).ok()?);
         out.extend(report.map(Delta::Usage));
     }
 

@@ -65,6 +65,49 @@ fn a_signature_goes_back_together_with_its_whole_thought() {
     assert_eq!(details, expected);
 }
 
+/// OpenAI's clients want a function in every piece of a call.
+#[test]
+fn the_signature_of_a_call_comes_with_its_name_or_beside_empty_arguments() {
+    let signed = |value: &'static str| Delta::Signed {
+        choice: 0,
+        block: 0,
+        signature: Signature { origin: Dialect::OpenAiChat, value: value.into() },
+    };
+    let text = || Delta::Text { choice: 0, block: 0, text: "{}".into() };
+    let extra = json!({"google": {"thought_signature": "S=="}});
+    let pieces = |said: &[Delta<'_>]| -> Vec<Value> {
+        let (chunks, _) = written(said, false);
+        chunks.iter().filter_map(|chunk| chunk.pointer("/choices/0/delta/tool_calls/0").cloned()).collect()
+    };
+    let named = |arguments: &str| json!({"name": "run", "arguments": arguments});
+    let first = json!({"index": 0, "id": "call_1", "type": "function", "function": named(""), "extra_content": extra});
+    let rest = json!({"index": 0, "function": {"arguments": "{}"}});
+    assert_eq!(pieces(&[start(), call(0), signed("S=="), text(), end(0)]), [first, rest.clone()]);
+    let first = json!({"index": 0, "id": "call_1", "type": "function", "function": named("")});
+    let late = json!({"index": 0, "function": {"arguments": ""}, "extra_content": extra});
+    assert_eq!(pieces(&[start(), call(0), text(), signed("S=="), end(0)]), [first, rest, late]);
+}
+
+/// Calls may interleave, and each begins before anything else is said.
+#[test]
+fn a_call_begins_before_the_next_one() {
+    let (chunks, _) = written(&[start(), call(0), call(1), Delta::Ping, end(0), end(1)], false);
+    let numbers: Vec<&Value> = chunks.iter().filter_map(|chunk| chunk.pointer("/choices/0/delta/tool_calls/0/index")).collect();
+    assert_eq!(numbers, [0, 1, 0, 1]);
+}
+
+/// Groq has it there, and some of its models nowhere else.
+#[test]
+fn usage_is_read_in_groqs_own_member_where_openais_is_absent() {
+    let groqs = r#"{"id":"x","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null,
+        "x_groq":{"id":"req_1","usage":{"queue_time":0.01,"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}}"#;
+    let found = read(&[groqs]).concat();
+    assert!(found.contains("Usage(") && found.contains("input_tokens: Some(7)"), "{found}");
+    let both = r#"{"choices":[],"x_groq":{"usage":{"prompt_tokens":7}},"usage":{"prompt_tokens":8,"completion_tokens":1}}"#;
+    let found = read(&[both]).concat();
+    assert!(found.contains("input_tokens: Some(8)") && !found.contains("Some(7)"), "{found}");
+}
+
 fn read(data: &[&str]) -> Vec<String> {
     let (mut reader, mut found) = (DeltaReader::new(), Vec::new());
     for data in data {

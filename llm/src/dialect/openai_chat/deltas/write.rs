@@ -26,6 +26,18 @@ pub(crate) struct DeltaWriter {
     usage: Option<Usage>,
     blocks: Vec<Open>,
     choices: Vec<Progress>,
+    /// A call that has begun and is not written yet: should its signature come next, they go together.
+    head: Option<CallHead>,
+}
+
+/// How a call begins.
+#[derive(Debug)]
+struct CallHead {
+    choice: u32,
+    block: u32,
+    number: usize,
+    id: String,
+    name: String,
 }
 
 /// A block that has begun and not ended.
@@ -68,11 +80,15 @@ impl DeltaWriter {
             usage: None,
             blocks: Vec::new(),
             choices: Vec::new(),
+            head: None,
         }
     }
 
     /// Writes what one delta brings.
     pub(crate) fn write(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        if self.begin_call(delta, out) {
+            return;
+        }
         match delta {
             Delta::Start { .. } => drop(self.progress(0, out)),
             Delta::Begin { choice, block, kind } => self.begin(*choice, *block, kind, out),
@@ -87,6 +103,26 @@ impl DeltaWriter {
             Delta::Error { kind, message } => self.fail(kind, message, out),
             Delta::Ping => out.extend_from_slice(b": ping\n\n"),
         }
+    }
+
+    /// Writes the beginning of the call that waits for it; `true` if this delta is its signature, which goes along.
+    ///
+    /// OpenAI's clients want a `function` in every piece of a call, so that a signature had better not come by itself.
+    fn begin_call(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) -> bool {
+        let Some(CallHead { choice, block, number, id, name }) = self.head.take() else { return false };
+        let signature = match delta {
+            Delta::Signed { choice: of, block: which, signature } if (*of, *which) == (choice, block) => Some(signature),
+            _ => None,
+        };
+        self.call(choice, number, out, |call| {
+            call.member("id", &*id).member("type", "function").object("function", |function| {
+                function.member("name", &*name).member("arguments", "");
+            });
+            if let Some(signature) = signature {
+                sign_call(signature, call);
+            }
+        });
+        signature.is_some()
     }
 
     /// Writes the usage, where it was asked for, and the terminator.
@@ -106,31 +142,21 @@ impl DeltaWriter {
 
     fn begin(&mut self, choice: u32, block: u32, kind: &Block<'_>, out: &mut Vec<u8>) {
         let progress = self.progress(choice, out);
-        let (kind, call) = match kind {
-            Block::Text => (Kind::Text, None),
-            Block::Thinking => (Kind::Thinking(String::new()), None),
+        let kind = match kind {
+            Block::Text => Kind::Text,
+            Block::Thinking => Kind::Thinking(String::new()),
             Block::Refusal => {
                 progress.refused = true;
-                (Kind::Refusal, None)
+                Kind::Refusal
             }
             Block::ToolCall { id, name } => {
                 let number = progress.calls;
                 progress.calls = number.saturating_add(1);
-                (Kind::Call(number), Some((number, id, name)))
+                self.head = Some(CallHead { choice, block, number, id: id.to_string(), name: name.to_string() });
+                Kind::Call(number)
             }
         };
         self.blocks.push(Open { choice, block, kind, said: false });
-        if let Some((number, id, name)) = call {
-            self.delta(choice, out, |delta| {
-                delta.array("tool_calls", |calls| {
-                    calls.object(|call| {
-                        call.member("index", number).member("id", &**id).member("type", "function").object("function", |function| {
-                            function.member("name", &**name).member("arguments", "");
-                        });
-                    });
-                });
-            });
-        }
     }
 
     fn text(&mut self, choice: u32, block: u32, text: &str, out: &mut Vec<u8>) {
@@ -157,12 +183,19 @@ impl DeltaWriter {
     }
 
     fn arguments(&self, choice: u32, number: usize, text: &str, out: &mut Vec<u8>) {
+        self.call(choice, number, out, |call| {
+            call.object("function", |function| {
+                function.member("arguments", text);
+            });
+        });
+    }
+
+    fn call(&self, choice: u32, number: usize, out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
         self.delta(choice, out, |delta| {
             delta.array("tool_calls", |calls| {
                 calls.object(|call| {
-                    call.member("index", number).object("function", |function| {
-                        function.member("arguments", text);
-                    });
+                    call.member("index", number);
+                    write(call);
                 });
             });
         });
@@ -174,18 +207,13 @@ impl DeltaWriter {
             Some(Kind::Thinking(text)) => self.delta(choice, out, |delta| {
                 delta.array("reasoning_details", |details| write_thought(index, text, Some(signature), details));
             }),
+            // It came behind arguments; for why something is written beside it see `begin_call`.
             Some(Kind::Call(number)) => {
-                let [outer, inner, name] = SIGNATURE_PATH;
-                return self.delta(choice, out, |delta| {
-                    delta.array("tool_calls", |calls| {
-                        calls.object(|call| {
-                            call.member("index", number).object(outer, |extra| {
-                                extra.object(inner, |google| {
-                                    google.member(name, &*signature.written_in(Dialect::OpenAiChat));
-                                });
-                            });
-                        });
+                return self.call(choice, *number, out, |call| {
+                    call.object("function", |function| {
+                        function.member("arguments", "");
                     });
+                    sign_call(signature, call);
                 });
             }
             _ => return,
@@ -251,4 +279,13 @@ impl DeltaWriter {
         writing::keep_in_line(out, from);
         out.extend_from_slice(b"\n\n");
     }
+}
+
+fn sign_call(signature: &Signature<'_>, call: &mut Object<'_>) {
+    let [outer, inner, name] = SIGNATURE_PATH;
+    call.object(outer, |extra| {
+        extra.object(inner, |google| {
+            google.member(name, &*signature.written_in(Dialect::OpenAiChat));
+        });
+    });
 }

@@ -6,10 +6,13 @@ use serde_json::value::RawValue;
 
 use super::super::item::Items;
 use crate::{
-    convert::{Conversation, Effort, Format, Members, Part, Role, Schema, Tool, ToolChoice, Turn, text_of},
+    convert::{Conversation, Effort, Feature, Format, Members, Part, Role, Schema, Tool, ToolChoice, Turn, text_of},
     dialect::Dialect,
     request::{PREFIX, ReadRequestError},
 };
+
+/// What `include` asks for where log probabilities are wanted.
+const LOGPROBS: &str = "message.output_text.logprobs";
 
 /// Members by which a request builds on what the provider keeps.
 const STATE: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
@@ -30,7 +33,11 @@ pub(crate) fn read_conversation(body: &[u8]) -> Result<Conversation<'_>, ReadReq
     conversation.output_limit = body.count("max_output_tokens")?;
     conversation.sampling.temperature = body.number("temperature")?;
     conversation.sampling.top_p = body.number("top_p")?;
-    conversation.end_user = body.text("safety_identifier")?.or(body.text("user")?);
+    let (identifier, user) = (body.text("safety_identifier")?, body.text("user")?);
+    if identifier.is_some() {
+        conversation.written_as.push((Feature::EndUser, "safety_identifier"));
+    }
+    conversation.end_user = identifier.or(user);
     conversation.stream = body.flag("stream")?.unwrap_or(false);
     // Here a stream always ends with its usage.
     conversation.include_usage = true;
@@ -75,7 +82,12 @@ fn read_include<'a>(body: &mut Members<'a>, conversation: &mut Conversation<'a>)
         let name = text_of(raw).ok_or_else(|| body.wrong("include", "an array of strings"))?;
         match &*name {
             "reasoning.encrypted_content" => {}
-            "message.output_text.logprobs" => conversation.logprobs = Some(alternatives.unwrap_or(0)),
+            LOGPROBS => {
+                conversation.logprobs = Some(alternatives.unwrap_or(0));
+                if alternatives.is_none() {
+                    conversation.written_as.push((Feature::Logprobs, "include.message.output_text.logprobs"));
+                }
+            }
             _ => conversation.others.push((format!("include.{name}").into(), Cow::Borrowed(raw))),
         }
     }

@@ -3,7 +3,8 @@
 use super::super::output::write_reasoning;
 use crate::{
     convert::{
-        Conversation, Dropped, Format, Image, ImageSource, Media, Members, Part, Role, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+        Conversation, Dropped, Feature, Format, Image, ImageSource, Media, Members, Part, Role, Tool, ToolCall, ToolChoice, ToolResult,
+        Turn,
         writing::{self, Array, Object},
     },
     dialect::{Dialect, openai_chat},
@@ -36,7 +37,7 @@ fn write_instructions(system: &[Part<'_>], body: &mut Object<'_>, dropped: &mut 
                 texts.push(&**text);
             }
             Part::Opaque { json, .. } => dropped.note_part(json),
-            _ => dropped.note("system"),
+            _ => dropped.note(Feature::SystemContent),
         }
     }
     body.optional("instructions", (!texts.is_empty()).then(|| texts.join("\n\n")));
@@ -44,7 +45,7 @@ fn write_instructions(system: &[Part<'_>], body: &mut Object<'_>, dropped: &mut 
 
 fn write_turn(turn: &Turn<'_>, input: &mut Array<'_>, dropped: &mut Dropped) {
     if turn.name.is_some() {
-        dropped.note("messages.name");
+        dropped.note(Feature::TurnName);
     }
     let role = match turn.role {
         Role::User => "user",
@@ -65,8 +66,8 @@ fn write_turn(turn: &Turn<'_>, input: &mut Array<'_>, dropped: &mut Dropped) {
                 Some(signature) if signature.origin == Dialect::OpenAiResponses => {
                     input.object(|item| write_reasoning(None, text, Some(&signature.value), item));
                 }
-                Some(_) => dropped.note("thinking.signature"),
-                None => dropped.note("thinking"),
+                Some(_) => dropped.note(Feature::ThoughtSignature),
+                None => dropped.note(Feature::Thought),
             },
             Part::Opaque { dialect: Dialect::OpenAiResponses, json } => {
                 input.element(json);
@@ -121,9 +122,9 @@ fn write_part(part: &Part<'_>, role: &str, list: &mut Array<'_>, dropped: &mut D
             list.element(json);
         }
         Part::Opaque { json, .. } => dropped.note_part(json),
-        Part::Thinking { .. } => dropped.note("thinking"),
-        Part::ToolCall(_) => dropped.note("tool_call"),
-        Part::ToolResult(_) => dropped.note("tool_result"),
+        Part::Thinking { .. } => dropped.note(Feature::Thought),
+        Part::ToolCall(_) => dropped.note(Feature::ToolCall),
+        Part::ToolResult(_) => dropped.note(Feature::ToolResult),
     }
 }
 
@@ -169,7 +170,7 @@ fn write_media(media: &Media<'_>, list: &mut Array<'_>, dropped: &mut Dropped) {
 fn write_call(call: &ToolCall<'_>, input: &mut Array<'_>, dropped: &mut Dropped) {
     note_cache(call.cache.is_some(), dropped);
     if call.signature.is_some() {
-        dropped.note("thinking.signature");
+        dropped.note(Feature::CallSignature);
     }
     let arguments = if call.arguments.is_empty() { "{}" } else { &*call.arguments };
     input.object(|item| {
@@ -180,7 +181,7 @@ fn write_call(call: &ToolCall<'_>, input: &mut Array<'_>, dropped: &mut Dropped)
 fn write_result(result: &ToolResult<'_>, input: &mut Array<'_>, dropped: &mut Dropped) {
     note_cache(result.cache.is_some(), dropped);
     if result.is_error {
-        dropped.note("tool_result.is_error");
+        dropped.note(Feature::ToolResultError);
     }
     input.object(|item| {
         item.member("type", "function_call_output").member("call_id", &*result.call_id);
@@ -242,14 +243,14 @@ fn write_settings(conversation: &Conversation<'_>, body: &mut Object<'_>, droppe
         .optional("top_p", sampling.top_p.as_ref())
         .optional("user", conversation.end_user.as_deref());
     let absent = [
-        ("top_k", sampling.top_k.is_some()),
-        ("seed", sampling.seed.is_some()),
-        ("presence_penalty", sampling.presence_penalty.is_some()),
-        ("frequency_penalty", sampling.frequency_penalty.is_some()),
-        ("stop", !conversation.stop.is_empty()),
-        ("n", conversation.choices > 1),
+        (Feature::TopK, sampling.top_k.is_some()),
+        (Feature::Seed, sampling.seed.is_some()),
+        (Feature::PresencePenalty, sampling.presence_penalty.is_some()),
+        (Feature::FrequencyPenalty, sampling.frequency_penalty.is_some()),
+        (Feature::Stop, !conversation.stop.is_empty()),
+        (Feature::Choices, conversation.choices > 1),
     ];
-    absent.into_iter().filter(|(_, given)| *given).for_each(|(name, _)| dropped.note(name));
+    absent.into_iter().filter(|(_, given)| *given).for_each(|(feature, _)| dropped.note(feature));
     let (effort, shown) = (conversation.reasoning.effort_in_words(), conversation.reasoning.shown == Some(true));
     if effort.is_some() || shown {
         body.object("reasoning", |reasoning| {
@@ -315,7 +316,7 @@ fn write_others(conversation: &Conversation<'_>, body: &mut Object<'_>, dropped:
                 stores |= own == "store";
                 body.member(own, value);
             }
-            None => dropped.note(name.to_string()),
+            None => dropped.note_member(name),
         }
     }
     if !stores {
@@ -332,6 +333,6 @@ fn own_name(conversation: &Conversation<'_>, name: &str) -> Option<&'static str>
 
 fn note_cache(present: bool, dropped: &mut Dropped) {
     if present {
-        dropped.note("cache_control");
+        dropped.note(Feature::CacheMark);
     }
 }
