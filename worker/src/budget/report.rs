@@ -129,7 +129,6 @@ impl Budgets {
     }
 
     fn apply(&self, report: &Report, reply: &HeartbeatReply, spool: &Spool) {
-        let now_ms = self.now_ms();
         for (entry, status) in report.entries.iter().zip(&reply.accounts) {
             if entry.closing {
                 entry.account.apply_closed(status);
