@@ -124,6 +124,15 @@ fn responses_events() -> Vec<String> {
     events.iter().map(typed).collect()
 }
 
+/// As many good answers as keep the target's circuit breaker closed for two that are none.
+async fn recover(fleet: &Fleet, key: &str, (surface, target): (&str, &str)) {
+    for _ in 0..3 {
+        fleet.provider.next(Answer::stream(events(surface, target)));
+        let text = ask(fleet, key, (surface, target), true).await.text();
+        assert!(has_terminator(&text), "{surface} by {target}: {text}");
+    }
+}
+
 /// It ended as streams of its surface do that are whole.
 fn has_terminator(text: &str) -> bool {
     ["[DONE]", "response.completed", "response.incomplete", "message_stop", "\"finishReason\""].iter().any(|end| text.contains(end))
@@ -146,7 +155,7 @@ async fn a_stream_that_ends_before_its_terminator_ends_with_an_error_in_every_di
         let events = events(surface, target);
         fleet.provider.next(Answer::stream(events.clone()));
         let whole = ask(&fleet, &key, (surface, target), true).await.text();
-        assert!(has_terminator(&whole) && !whole.contains("error\""), "{surface} by {target}: {whole}");
+        assert!(has_terminator(&whole) && !whole.contains("broke off"), "{surface} by {target}: {whole}");
         for end in early_ends(&events) {
             fleet.provider.next(Answer::stream([events.concat().split_at(end).0]));
             let reply = ask(&fleet, &key, (surface, target), true).await;
@@ -160,8 +169,10 @@ async fn a_stream_that_ends_before_its_terminator_ends_with_an_error_in_every_di
     let cut: Vec<_> = logs.iter().filter(|log| log["errorCode"] == "upstream_cut").collect();
     assert_eq!(cut.len(), asked, "{logs:#?}");
     for log in cut {
-        assert!(log["status"] == 200 && nano(&log["costUsd"]) > 0 && log["usageSource"] == "partial_estimate", "{log:#}");
+        assert!(log["status"] == 200 && nano(&log["costUsd"]) > 0, "{log:#}");
         assert!(log["trace"].to_string().contains(r#""outcome":"cut""#), "{log:#}");
+        let source = log["usageSource"].as_str().unwrap_or_default();
+        assert!(["provider", "partial_estimate"].contains(&source), "R-11: {log:#}");
     }
 }
 
@@ -219,12 +230,12 @@ async fn what_is_no_answer_is_a_failure_on_which_a_fallback_goes_on() {
                     let error = reply.error(502);
                     assert!(error["code"].as_str().is_some_and(|said| said.starts_with(code)), "{told}: {error}");
                 }
+                recover(&fleet, &key, (surface, target)).await;
             }
         }
     }
-    let logs = fleet.logged(100, "").await;
-    let failed: Vec<_> = logs.iter().filter(|log| log["status"] == 502).collect();
-    assert!(failed.len() > 40 && failed.iter().all(|log| !log["errorCode"].is_null()), "{logs:#?}");
+    let failed = fleet.logged(100, "status: 502").await;
+    assert!(failed.iter().all(|log| !log["errorCode"].is_null()), "{failed:#?}");
     let unreadable = failed.iter().find(|log| log["errorCode"] == "upstream_unreadable").expect("one that can't be read");
     assert!(unreadable["trace"].to_string().contains(r#""outcome":"unreadable""#), "{unreadable:#}");
 }
@@ -263,12 +274,11 @@ async fn an_error_in_the_place_of_an_answer_is_what_its_status_would_be() {
         let (attempts, expected) = if status == 400 { (1, 400) } else { (2, 200) };
         assert_eq!((fleet.provider.count() - before, reply.status()), (attempts, expected), "{event}: {}", reply.text());
         assert!(status == 400 || (has_terminator(&reply.text()) && !reply.text().contains("not now")), "{}", reply.text());
+        recover(&fleet, &key, (surface, target)).await;
     }
-    let logs = fleet.logged(16, "").await;
-    let refused = logs.iter().filter(|log| log["status"] == 429);
-    assert!(
-        refused.clone().count() == 3 && refused.into_iter().all(|log| log["errorCode"] == "upstream_refused" && nano(&log["costUsd"]) == 0)
-    );
+    let refused = fleet.logged(3, "status: 429").await;
+    let free = |log: &Value| log["errorCode"] == "upstream_refused" && nano(&log["costUsd"]) == 0;
+    assert!(refused.len() == 3 && refused.iter().all(free), "{refused:#?}");
 }
 
 /// An error behind the beginning of an answer is passed on, and its attempt has failed.
