@@ -38,6 +38,7 @@ pub use decided::{read, replay, write};
 pub(crate) use delta::take_over;
 pub use delta::{Block, Delta};
 pub use dropped::{Dropped, Feature};
+pub(crate) use hub::Reader;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use hub::read_conversation;
 pub(crate) use members::{Members, text_of};

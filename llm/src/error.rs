@@ -55,6 +55,32 @@ pub struct BudgetDetail<'a> {
     pub period_resets_at: &'a str,
 }
 
+/// The status that an error of this kind has as a response of its own: the kinds of OpenAI, Anthropic, Google and Amazon (capitalised in
+/// answers, not in streams), or a status in digits. What is not known is the provider's fault.
+#[must_use]
+pub fn status_of(kind: &str) -> u16 {
+    if let Some(status) = kind.parse().ok().filter(|status| (400..600).contains(status)) {
+        return status;
+    }
+    match kind {
+        "invalid_request_error" | "invalid_request" | "invalid_prompt" | "BadRequestError" | "INVALID_ARGUMENT" | "FAILED_PRECONDITION" => {
+            400
+        }
+        "validationException" | "ValidationException" => 400,
+        "authentication_error" | "invalid_api_key" | "UNAUTHENTICATED" => 401,
+        "billing_error" => 402,
+        "permission_error" | "PERMISSION_DENIED" | "accessDeniedException" | "AccessDeniedException" => 403,
+        "not_found_error" | "NOT_FOUND" | "resourceNotFoundException" | "ResourceNotFoundException" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "requests" | "tokens" | "RESOURCE_EXHAUSTED" => 429,
+        "throttlingException" | "ThrottlingException" => 429,
+        "UNAVAILABLE" | "serviceUnavailableException" | "ServiceUnavailableException" | "modelNotReadyException" => 503,
+        "timeout_error" | "timeout" | "DEADLINE_EXCEEDED" | "modelTimeoutException" | "ModelTimeoutException" => 504,
+        "overloaded_error" | "overloaded" => 529,
+        _ => 500,
+    }
+}
+
 /// A decimal numeral goes out digit by digit as it is, never through a float; what is no numeral goes out as text.
 fn write_numeral<S: Serializer>(numeral: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let mut cursor = Cursor::new(numeral.as_bytes());

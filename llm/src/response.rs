@@ -15,7 +15,7 @@ use crate::{
     dialect::Dialect,
     json::{Cursor, SyntaxError},
     splice::Edits,
-    usage::Usage,
+    usage::{ReadUsageError, Usage},
 };
 
 /// One completed answer.
@@ -67,6 +67,19 @@ pub fn add_member(body: &Bytes, name: &str, value: &[u8]) -> Option<Bytes> {
     Some(edits.apply(body))
 }
 
+/// Whether `body`, a whole reply with a status of success, can be an answer at all: a JSON object, or with Gemini an array of them. `usage` is
+/// what was read in it, and whoever read that has looked at all of the body, or at its end: nothing is read a second time here.
+#[must_use]
+pub fn is_answer(dialect: Dialect, body: &[u8], usage: &Result<Option<Usage>, ReadUsageError>) -> bool {
+    let (begun, ended) = (body.trim_ascii_start().first(), body.trim_ascii_end().last());
+    let framed = match (begun, ended) {
+        (Some(b'{'), Some(b'}')) => true,
+        (Some(b'['), Some(b']')) => dialect == Dialect::Gemini,
+        _ => false,
+    };
+    framed && !matches!(usage, Err(ReadUsageError::Syntax(_)))
+}
+
 /// Whether `body`, a whole answer with a status of success, is all that the model had to say. Only responses can be something else: on their
 /// way still, or failed.
 #[must_use]
@@ -104,6 +117,20 @@ mod tests {
             assert!(!of(body), "{body}");
         }
         assert!(is_finished(Dialect::OpenAiChat, br#"{"choices":[]}"#));
+    }
+
+    #[test]
+    fn only_an_object_can_be_an_answer() {
+        let of = |dialect: Dialect, body: &str| is_answer(dialect, body.as_bytes(), &dialect.read_usage(body.as_bytes()));
+        for dialect in Dialect::ALL {
+            for body in ["", " ", "<html>x</html>", "null", "7", "\"{}\"", r#"{"id":"x","choices":[{"ind"#, r#"{"a":}"#, "{}{}", "not {}"] {
+                assert!(!of(dialect, body), "{dialect:?}: {body}");
+            }
+            for body in ["{}", "\n{\"a\": [1, {}]} \r\n", r#"{"usage":7}"#, r#"{"error":{"message":"m"}}"#] {
+                assert!(of(dialect, body), "{dialect:?}: {body}");
+            }
+            assert_eq!(of(dialect, r#"[{"candidates":[]}]"#), dialect == Dialect::Gemini, "{dialect:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Event streams as they pass: framing in [`sse`], what the events mean for metering in [`meter`].
+//! Event streams as they pass: framing in [`sse`], what the events mean for metering in [`meter`], what a stream begins with in [`Opening`].
 //!
 //! Promises: bytes are forwarded as they came, as slices of what came; never more than one event is held, and that only up to
 //! a limit. Leaves out: sockets, keep-alives and deadlines, which are the worker's.
@@ -6,11 +6,13 @@
 mod closing;
 mod elements;
 pub mod meter;
+mod opening;
 pub mod sse;
 
 pub use closing::closing_at;
 pub use elements::Elements;
 pub use meter::{StreamMeter, StreamOutcome, UsageEvents};
+pub use opening::{Opening, StreamError};
 
 use crate::{
     json::{Cursor, Kind, SyntaxError},
@@ -31,6 +33,8 @@ pub enum Framing {
 pub(crate) struct EventReading {
     /// The terminator of the dialect.
     pub(crate) done: bool,
+    /// Whether what there is of the choices in it has come to its end; none where it has no choice. For servers that leave the terminator out.
+    pub(crate) ended: Option<bool>,
     /// An error.
     pub(crate) failed: bool,
     /// Nothing that can be read.

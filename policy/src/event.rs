@@ -113,7 +113,7 @@ pub struct AttemptRecord {
     /// HTTP status, or 0 where none came.
     #[n(2)]
     pub status: u16,
-    /// `ok`, `connect`, `timeout`, `status`, `cut`, `cancelled`.
+    /// `ok`, `connect`, `timeout`, `status`, `cut`, `unreadable`, `cancelled`, `drained`.
     #[n(3)]
     pub outcome: Cow<'static, str>,
     /// Microseconds until it ended.

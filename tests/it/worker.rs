@@ -9,6 +9,7 @@ mod counted_input;
 mod decisions;
 mod drain;
 mod encodings;
+mod ends;
 mod ensembles;
 mod fallback;
 mod guardrails;

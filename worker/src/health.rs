@@ -30,6 +30,7 @@ use provider::ProviderHealth;
 use target::{Rest, TargetHealth};
 
 use crate::clock;
+use crate::exchange::attempts::First;
 
 /// Five minutes, in milliseconds.
 const FRESH_MS: u64 = 300_000;
@@ -125,11 +126,28 @@ impl OrgHealth {
         if self.standing_of_provider(target, self.now_ms()) == Standing::Open { "health_check" } else { "breaker" }
     }
 
+    /// `target` begins to answer; its head came after `took`. How well it goes is known of a whole answer, and of a stream when it has ended.
+    pub(crate) fn answered(&self, target: &str, took: Duration, first: &First) {
+        match first {
+            First::Whole(_) => self.succeeded(target, took),
+            First::Piece(_) => self.measured(target, took),
+        }
+    }
+
     /// `target` answered; its head came after `took`.
     pub(crate) fn succeeded(&self, target: &str, took: Duration) {
+        self.measured(target, took);
+        self.ended(target, true);
+    }
+
+    /// A stream of `target` has ended, as a whole or not.
+    pub(crate) fn ended(&self, target: &str, whole: bool) {
+        if !whole {
+            return self.failed(target);
+        }
         let now = self.now_ms();
         self.of(target, |health| {
-            if health.succeeded(now, took) == Change::Recovered {
+            if health.succeeded(now) == Change::Recovered {
                 self.changed();
                 tracing::info!(target.name = %target, "a target has recovered");
             }
@@ -142,7 +160,13 @@ impl OrgHealth {
         });
     }
 
-    /// `target` did not answer, or with a failure of its own.
+    /// The head of an answer of `target` came after `took`.
+    fn measured(&self, target: &str, took: Duration) {
+        let now = self.now_ms();
+        self.of(target, |health| health.measured(now, took));
+    }
+
+    /// `target` did not answer, with a failure of its own, or not to the end.
     pub(crate) fn failed(&self, target: &str) {
         let now = self.now_ms();
         self.of(target, |health| {

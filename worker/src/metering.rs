@@ -44,7 +44,7 @@ pub(crate) struct Consumption {
 /// How one attempt ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttemptEnd {
-    /// `ok`, `connect`, `timeout`, `status`, `cut`, `cancelled`, `drained`.
+    /// `ok`, `connect`, `timeout`, `status`, `cut`, `unreadable`, `cancelled`, `drained`.
     pub outcome: &'static str,
     /// HTTP status, or 0 where none came.
     pub status: u16,
@@ -236,7 +236,7 @@ impl<'c> Booking<'c> {
         let Some(attempt) = self.traced.as_mut().and_then(|traced| traced.attempts.get_mut(self.outcome.attempts.len())) else { return };
         let named = |data: &[u8]| spoken.read_model(data).filter(|model| model.len() <= MODEL_NAME_LIMIT).map(Cow::into_owned);
         attempt.answered_by = match first {
-            First::Whole(body) => named(body),
+            First::Whole(answer) => named(&answer.body),
             First::Piece(piece) => Event::first(piece).data.and_then(|data| named(&data)),
         };
     }

@@ -1,7 +1,8 @@
 //! A provider's answer on its way to the caller: passed on as it came, measured as it passes.
 //!
 //! Promises: where provider and caller speak one dialect, no byte is decoded and written again; a slow caller slows the provider down, not this process; a caller that leaves ends the
-//! provider's work; a stream that dies after its first byte ends with an error event and without `[DONE]`.
+//! provider's work; a stream that dies after its first byte, or ends before its
+//! terminator, ends with an error event and without `[DONE]`.
 
 mod closing;
 mod decided;
@@ -22,21 +23,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
-use llm::convert::{self, embeddings, token_count};
+use llm::convert;
 use llm::dialect::Dialect;
 use llm::response::{add_member, is_finished};
-use llm::stream::meter::UsageVerdict;
-use llm::tokens::{TokenEstimate, output_from_bytes};
-use llm::usage::{Usage, UsageSource};
 use pingora_core::protocols::http::ServerSession;
 use policy::decision::{Permit, ResolvedTarget};
 
 use crate::budget::Budgets;
 use crate::cache::Given;
 use crate::enforce::{action_word, most_constraining};
-use crate::exchange::attempts::{Answer, First, Flight};
+use crate::exchange::attempts::{Answer, First, Flight, WholeAnswer};
 use crate::exchange::{Failure, RefusedReply};
-use crate::metering::{AttemptEnd, consumption};
+use crate::metering::{AttemptEnd, Consumption};
 use crate::policy_feed::OrgPolicy;
 use crate::respond::Refusal;
 use crate::respond::head::{CallerGone, Head, Sent, refuse};
@@ -70,7 +68,7 @@ pub(crate) async fn pass_on(
     }
     let Answer { reply, first } = answer;
     match first {
-        First::Whole(body) => pass_whole(flight, session, head, reply, body).await,
+        First::Whole(whole) => pass_whole(flight, session, head, reply, whole).await,
         First::Piece(piece) => Box::pin(stream::pass(flight, session, Some(head), reply, piece)).await,
     }
 }
@@ -126,11 +124,11 @@ fn budget(
     }
 }
 
-async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, body: Bytes) -> Sent {
-    settle_whole(&mut flight, "ok", &reply, &body);
+async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, head: Head, reply: Reply, answer: WholeAnswer) -> Sent {
+    settle_whole(&mut flight, "ok", (reply.status, answer.consumed));
     let Reply { back, content_type, body: connection, .. } = reply;
     connection.finish().await;
-    let said = say_again(&flight, back, body);
+    let said = Some(answer.said);
     let content_type = content_type.filter(|_| back == WayBack::Same).unwrap_or_else(json);
     keep(&mut flight, said.as_ref(), &content_type);
     let with_trace = flight.outgoing.head.extensions.trace;
@@ -138,11 +136,9 @@ async fn pass_whole(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession
 }
 
 /// The attempt whose answer is here as a whole has ended.
-fn settle_whole(flight: &mut Flight<'_, '_>, outcome: &'static str, reply: &Reply, body: &Bytes) {
-    let verdict = whole_verdict(flight.outgoing.head, flight.estimate(), (reply.spoken, reply.back), body);
-    let consumed = Some(consumption(flight.context, &verdict));
+fn settle_whole(flight: &mut Flight<'_, '_>, outcome: &'static str, (status, consumed): (u16, Consumption)) {
     let took = flight.took();
-    flight.end(AttemptEnd { outcome, status: reply.status, took, consumed });
+    flight.end(AttemptEnd { outcome, status, took, consumed: Some(consumed) });
 }
 
 /// Sends a whole answer whose attempts are settled, and closes the books.
@@ -172,47 +168,6 @@ async fn send_said(
     let gone = sent.is_err().then_some("client_closed_request");
     booking.close(sent.unwrap_or(499), gone, &trace);
     sent
-}
-
-/// The answer in the caller's dialect; `None` where it can't be read in the provider's.
-fn say_again(flight: &Flight<'_, '_>, back: WayBack, body: Bytes) -> Option<Bytes> {
-    let outgoing = flight.outgoing;
-    let caller = outgoing.head.dialect;
-    let id = || caller.reply_id(outgoing.request_id);
-    let said = match back {
-        WayBack::Counted(spoken) => {
-            let tokens = token_count::read_token_count(spoken, &body);
-            tokens.and_then(|tokens| token_count::write_token_count(caller, tokens)).ok_or_else(|| "there is no count in it".to_owned())
-        }
-        WayBack::Same => return Some(body),
-        WayBack::Converted(spoken) => convert::answer(spoken, &body, caller, &outgoing.stamp(&id())).map_err(|error| error.to_string()),
-        WayBack::Embeddings(spoken, awaited) => {
-            let answer = embeddings::answer(spoken, &body, caller, awaited, &outgoing.stamp(&id()))?;
-            answer.map_err(|error| error.to_string())
-        }
-    };
-    said.inspect_err(|error| tracing::warn!(target.name = %flight.last, error, "a provider's answer can't be read")).ok().map(Bytes::from)
-}
-
-/// The usage of a whole answer: the provider's, by its body or else by its head; or what its length suggests.
-pub(crate) fn whole_verdict(
-    head: &llm::request::Head<'_>,
-    estimate: TokenEstimate,
-    (spoken, back): (Dialect, WayBack),
-    body: &[u8],
-) -> UsageVerdict {
-    match spoken.read_usage(body).map(|usage| usage.or_else(|| back.told())) {
-        Ok(Some(usage)) if usage.is_complete() => UsageVerdict { source: UsageSource::Provider, usage },
-        reported => {
-            if let Err(error) = reported {
-                tracing::warn!(%error, "a provider's usage report can't be read; estimated");
-            }
-            let bytes = if head.embeds { 0 } else { u64::try_from(body.len()).unwrap_or(u64::MAX) };
-            let output = output_from_bytes(bytes, u64::from(!head.embeds));
-            let usage = Usage { input_tokens: Some(estimate.bound), output_tokens: Some(output), ..Usage::default() };
-            UsageVerdict { source: UsageSource::PartialEstimate, usage }
-        }
-    }
 }
 
 /// Passes a provider's refusal of the request on, as it came where it is JSON.

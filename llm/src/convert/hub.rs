@@ -57,7 +57,7 @@ pub(super) fn write_answer(dialect: Dialect, answer: &Answer<'_>, stamp: &Stamp<
 
 /// The reader of a stream.
 #[derive(Debug)]
-pub(super) enum Reader {
+pub(crate) enum Reader {
     OpenAiChat(openai_chat::DeltaReader),
     OpenAiResponses(openai_responses::DeltaReader),
     AnthropicMessages(anthropic_messages::DeltaReader),
@@ -66,7 +66,7 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    pub(super) fn new(dialect: Dialect) -> Option<Self> {
+    pub(crate) fn new(dialect: Dialect) -> Option<Self> {
         match dialect {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::DeltaReader::new())),
             Dialect::OpenAiResponses => Some(Self::OpenAiResponses(openai_responses::DeltaReader::new())),
@@ -77,7 +77,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn read<'e>(&mut self, event: &'e Event<'e>, out: &mut Vec<Delta<'e>>) {
+    pub(crate) fn read<'e>(&mut self, event: &'e Event<'e>, out: &mut Vec<Delta<'e>>) {
         match self {
             Self::OpenAiChat(reader) => reader.read(event, out),
             Self::OpenAiResponses(reader) => reader.read(event, out),

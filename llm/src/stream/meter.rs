@@ -17,6 +17,8 @@
 //!   meaning (Anthropic's at the beginning, Gemini's before `finishReason`); then, and when there is none, the outcome is an estimate and says so.
 //! - What stands behind the last event's end when the bytes stop is read like an event: a report is not lost for want of a
 //!   line break, and half of one is not JSON.
+//! - A stream is whole ([`StreamOutcome::is_whole`]) if its dialect's terminator has passed, however its connection ended. Servers that speak
+//!   OpenAI's chat and leave `[DONE]` out have said all when the last choice that passed says why it ended.
 //!
 //! Invariant: what is forwarded, with what is delayed and held at the end, is byte for byte what came; with `Withhold`, that without whole
 //! events; with `Delay`, a usage report may stand behind events that came after it.
@@ -85,6 +87,10 @@ struct Seen {
     unread_events: u64,
     done: bool,
     failed: bool,
+    /// The last choice that passed has come to its end.
+    ended: bool,
+    /// The last event was too long to be read: nobody knows whether it was the terminator.
+    blind: bool,
 }
 
 /// What a stream came to.
@@ -108,6 +114,12 @@ pub struct StreamOutcome {
     pub done: bool,
     /// Whether an error of the provider's has passed.
     pub failed: bool,
+    /// Whether the last choice that passed has said why it ended.
+    pub ended: bool,
+    /// Whether the last event was whole and too long to be read.
+    pub blind: bool,
+    /// Whether it stopped inside an event that can't be read without its rest.
+    pub torn: bool,
     /// Whether what was forwarded stops inside an event: an event of our own must then begin with an empty line.
     pub mid_event: bool,
     /// A usage report whose terminator never came, before `held`. Forward it if the stream ended by itself.
@@ -189,12 +201,14 @@ impl StreamMeter {
     #[must_use]
     pub fn finish(mut self) -> StreamOutcome {
         let outgrown = self.outgrown;
+        let mut torn = outgrown;
         self.seen.unread_events = self.seen.unread_events.saturating_add(u64::from(outgrown));
         if !self.partial.is_empty() {
             let partial = std::mem::take(&mut self.partial);
             // Half an event is no fault of the provider's.
             let unread_events = self.seen.unread_events;
             let withhold = self.judge(&partial);
+            torn |= self.seen.unread_events > unread_events;
             self.seen.unread_events = unread_events;
             self.partial = if withhold && self.usage_events == UsageEvents::Withhold { Vec::new() } else { partial };
         }
@@ -212,6 +226,9 @@ impl StreamMeter {
             unread_events: seen.unread_events,
             done: seen.done,
             failed: seen.failed,
+            ended: seen.ended,
+            blind: seen.blind,
+            torn,
             mid_event,
             delayed: Bytes::from(self.delayed),
             held,
@@ -232,6 +249,7 @@ impl StreamMeter {
     fn finish_event(&mut self, last: &[u8]) -> bool {
         if self.outgrown {
             self.outgrown = false;
+            self.seen.blind = true;
             self.seen.unread_events = self.seen.unread_events.saturating_add(1);
             return false;
         }
@@ -306,6 +324,8 @@ impl Seen {
         self.unread_events = self.unread_events.saturating_add(u64::from(reading.malformed));
         self.done |= reading.done;
         self.failed |= reading.failed || named_error;
+        self.ended = reading.ended.unwrap_or(self.ended);
+        self.blind = false;
         self.output_bytes = self.output_bytes.saturating_add(reading.output_bytes);
         self.output_pieces = self.output_pieces.saturating_add(reading.output_pieces);
         self.pieces_since_usage = self.pieces_since_usage.saturating_add(reading.output_pieces);
@@ -321,6 +341,13 @@ impl Seen {
 }
 
 impl StreamOutcome {
+    /// Whether all of an answer has passed: its dialect's terminator, or where that was left out its end. One whose last event nobody could
+    /// read has the benefit of the doubt.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.failed && !self.torn && (self.done || self.ended || self.blind)
+    }
+
     /// Writes an error to end the stream with. `held` must not have been forwarded then, and no terminator may follow.
     #[must_use]
     pub fn error_event(&self, dialect: Dialect, error: &ErrorReply<'_>) -> Bytes {

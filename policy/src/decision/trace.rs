@@ -330,7 +330,8 @@ pub enum TraceStep {
         /// `provider/model`
         #[cbor(n(0), with = "crate::cbor::text")]
         target: Arc<str>,
-        /// `ok`, `connect`, `timeout`, `429`, `5xx`, `cut`, `refused`, `cancelled`, `drained`.
+        /// `ok`, `connect`, `timeout`, `429`, `5xx`, `cut` (it broke off, or an error came in the stream), `unreadable` (what came is no answer),
+        /// `refused`, `cancelled`, `drained`.
         #[n(1)]
         outcome: Cow<'static, str>,
         /// Milliseconds it took.

@@ -233,6 +233,36 @@ async fn an_exception_in_a_stream_is_an_error_without_a_terminator() {
     assert_eq!(codes, [json!("upstream_cut"), json!("upstream_error"), json!("upstream_error")]);
 }
 
+/// A connection that ends between two frames, before the message has: nothing but that says that the answer is not whole.
+#[tokio::test]
+async fn frames_that_end_before_the_message_does_end_with_an_error() {
+    let (fleet, key) = with_bedrock().await;
+    let (turns, escaped) = (turns(), NOVA.replace(':', "%3A"));
+    let contents = json!([{"role": "user", "parts": [{"text": "What is a budget?"}]}]);
+    let responses = json!({"model": format!("aws/{NOVA}"), "input": turns, "stream": true});
+    for (path, body) in [
+        ("/v1/chat/completions".to_owned(), chat(&format!("aws/{NOVA}"), true)),
+        ("/v1/responses".to_owned(), responses),
+        ("/v1/messages".to_owned(), chat(&format!("aws/{NOVA}"), true)),
+        (format!("/v1beta/models/aws/{escaped}:streamGenerateContent?alt=sse"), json!({"contents": contents})),
+    ] {
+        for frames in [1, 3] {
+            fleet.provider.next(stream(&converse_frames()[..frames], 10_000));
+            let reply = ask(&fleet, &key, &path, body.clone()).await.text();
+            assert!(reply.contains("broke off"), "{path}: {reply}");
+            for end in ["[DONE]", "response.completed", "response.incomplete", "message_stop", "finishReason"] {
+                assert!(!reply.contains(end), "{path}: {reply}");
+            }
+        }
+    }
+    fleet.provider.next(stream(&claude_events()[..3].iter().map(|inner| chunk(inner)).collect::<Vec<_>>(), 10_000));
+    let reply = ask(&fleet, &key, "/v1/messages", chat(&format!("aws/{CLAUDE}"), true)).await.text();
+    assert!(reply.contains("broke off") && !reply.contains("message_stop"), "{reply}");
+    for log in fleet.logged(9, "").await {
+        assert_eq!((&log["errorCode"], &log["usageSource"]), (&json!("upstream_cut"), &json!("partial_estimate")), "{log:#}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_is_said_in_the_callers_shape_with_the_class_that_aws_gives() {
     let (fleet, key) = with_bedrock().await;

@@ -11,6 +11,7 @@ mod beside;
 mod council;
 mod hearing;
 mod hedge;
+mod judgement;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +28,10 @@ use policy::source::RetryOn;
 pub(crate) use council::Whole;
 use hearing::{FirstPatience, Refused, Unheard};
 pub(crate) use hearing::{REPLY_LIMIT, chain, idle, next_within, refusal_body, until_head};
+pub(crate) use judgement::WholeAnswer;
 
 use hedge::Manner;
+use judgement::Judge;
 
 use super::{Context, Failure};
 use crate::cache::Recording;
@@ -85,8 +88,8 @@ pub(crate) enum Answered<'p> {
 /// What is there of the body.
 pub(crate) enum First {
     /// All of it.
-    Whole(Bytes),
-    /// The first piece of a stream.
+    Whole(WholeAnswer),
+    /// A stream, up to its first event at least.
     Piece(Bytes),
 }
 
@@ -181,8 +184,8 @@ impl<'p> Flight<'_, 'p> {
         let sent = AtomicBool::new(false);
         let way = Way { admission: &current.admission, trace, sent: &sent };
         match hearing::send(self.context, caller, &way, self.outgoing, timeout).await {
-            Ok(reply) if reply.status < 400 => self.answered(reply).await,
-            Ok(reply) => Err(Box::pin(self.refused(reply)).await),
+            Ok(reply) if reply.status < 300 => self.answered(reply).await,
+            Ok(reply) => Err(Box::pin(async { self.refused(Refused::read(reply).await).await }).await),
             Err(error) => Err(self.unanswered(error)),
         }
     }
@@ -207,22 +210,36 @@ impl<'p> Flight<'_, 'p> {
         Ok(())
     }
 
-    /// A head that promises an answer: a stream's first piece or the whole body must follow, or another target is tried.
+    /// A head of success: a stream's first event or a whole answer must follow, or another target is tried.
     async fn answered(&mut self, mut reply: Reply) -> Result<Answer, Failed> {
         let took = self.took();
         let Some(target) = self.current.as_ref().map(|current| current.admission.target()) else { return Err(bug()) };
         let patience = FirstPatience::of(self.context, target, took, self.booking.limit());
-        match hearing::first(&mut reply, self.facts.stream, patience, &target.label).await {
+        let judge = Judge { context: self.context, outgoing: self.outgoing, estimate: self.estimate(), target: &target.label };
+        match hearing::first(&mut reply, self.facts.stream, patience, &judge).await {
             Ok(first) => {
                 self.booking.answered(reply.spoken, &first);
-                self.health.succeeded(&target.label, took);
+                self.health.answered(&target.label, took, &first);
                 Ok(Answer { reply, first })
             }
-            Err(Unheard::Silent(error)) => Err(self.unanswered(error)),
-            Err(Unheard::Broken(failure)) => {
-                self.health.failed(&target.label);
-                self.end_estimated("cut", 200);
-                Err(hearing::broken(failure))
+            Err(unheard) => Err(Box::pin(self.unheard(unheard, reply.status)).await),
+        }
+    }
+
+    /// An answer does not begin though its head was there.
+    async fn unheard(&mut self, unheard: Unheard, status: u16) -> Failed {
+        match unheard {
+            Unheard::Silent(error) => self.unanswered(error),
+            Unheard::Error(error) => self.refused(Refused::in_stream(&error, self.outgoing.head.dialect)).await,
+            Unheard::Broken(failure) => {
+                self.health.failed(&self.last);
+                self.end_estimated("cut", status);
+                hearing::broken(failure)
+            }
+            Unheard::Unreadable(consumed) => {
+                self.health.failed(&self.last);
+                self.end(AttemptEnd { outcome: "unreadable", status, took: self.took(), consumed: Some(consumed) });
+                hearing::unreadable(self.name())
             }
         }
     }
@@ -232,9 +249,8 @@ impl<'p> Flight<'_, 'p> {
         self.current.as_ref().map_or(self.context.limits.idle_timeout, |current| hearing::idle(self.context, current.admission.target()))
     }
 
-    async fn refused(&mut self, reply: Reply) -> Failed {
-        let (status, target) = (reply.status, self.name());
-        let refused = Refused::read(reply).await;
+    async fn refused(&mut self, refused: Refused) -> Failed {
+        let (status, target) = (refused.status, self.name());
         if refused.speaks_of_health(self.outgoing) {
             self.health.failed(&target);
         }
@@ -272,6 +288,7 @@ impl<'p> Flight<'_, 'p> {
         let outcome = match (end.outcome, end.status) {
             ("status", 429) => "429",
             ("status", 500..) => "5xx",
+            ("status", ..400) => "unreadable",
             ("status", _) => "refused",
             (outcome, _) => outcome,
         };

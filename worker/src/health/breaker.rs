@@ -7,7 +7,7 @@
 //! our own says nothing about a model; one that does not says enough about all models behind it, which is what [`Breaker::hold`] is for.
 //!
 //! Conditions: it opens after [`STREAK`] failures in a row, or when of the last outcomes ([`LEAST`] to 32 of them) half are failures. A
-//! failure is no answer, a broken or late one, 5xx or 429; a refusal of the request itself (any other 4xx) is neither failure nor success.
+//! failure is no answer, a broken or late one, one that is none or not whole, 5xx or 429; a stream is a success when it has ended; a refusal of the request itself (any other 4xx) is neither failure nor success.
 //!
 //! Cold start: closed. Outcomes are counted from the first failure on, and no more once 32 successes have followed the last one, so that a
 //! healthy target costs one load for each request.

@@ -27,14 +27,18 @@ pub(super) struct Rest {
 }
 
 impl TargetHealth {
-    /// It answered at `now`; its head came after `took`.
-    pub(super) fn succeeded(&self, now: u64, took: Duration) -> Change {
+    /// It began to answer before `now`; the head came after `took`.
+    pub(super) fn measured(&self, now: u64, took: Duration) {
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
         let at = usize::try_from(self.next.fetch_add(1, Ordering::Relaxed)).unwrap_or(0) % SAMPLES;
         if let Some(slot) = self.samples.get(at) {
             slot.store(micros, Ordering::Relaxed);
         }
         self.succeeded_at_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// An answer was whole at `now`.
+    pub(super) fn succeeded(&self, now: u64) -> Change {
         self.recent.note(now, true);
         self.rest.breaker.succeeded()
     }

@@ -6,7 +6,7 @@ use llm::convert::{self, ConvertError};
 use llm::stream::{Elements, Framing};
 use pingora_core::protocols::http::ServerSession;
 
-use super::{closing, describe, json, keep, say_again, send_said};
+use super::{closing, describe, json, keep, send_said};
 use crate::cache::Given;
 use crate::exchange::attempts::{Flight, Whole};
 use crate::respond::head::{Head, Sent};
@@ -58,7 +58,7 @@ pub(super) fn framed(outgoing: &Outgoing<'_>, said: Bytes) -> Bytes {
 /// What the caller gets, a stream as its events; `None` where the answer can't be said in the caller's dialect.
 pub(super) fn said(flight: &Flight<'_, '_>, whole: &Whole<'_>) -> Option<Bytes> {
     if whole.text.is_none() && !flight.outgoing.head.stream {
-        return say_again(flight, whole.back, whole.body.clone());
+        return Some(whole.said.clone());
     }
     write(flight, whole).inspect_err(|error| tracing::warn!(target.name = %flight.last, %error, "a decided answer can't be said")).ok()
 }

@@ -16,8 +16,8 @@ use crate::upstream::{Reply, ReplyBody};
 /// What came of a walk that went on without its caller.
 pub(crate) async fn drain(mut flight: Box<Flight<'_, '_>>, answered: Result<Answered<'_>, Failure>) -> Sent {
     match answered {
-        Ok(Answered::Passing(Answer { reply, first: First::Whole(body) })) => {
-            settle_whole(&mut flight, "drained", &reply, &body);
+        Ok(Answered::Passing(Answer { reply, first: First::Whole(answer) })) => {
+            settle_whole(&mut flight, "drained", (reply.status, answer.consumed));
             reply.body.finish().await;
         }
         Ok(Answered::Passing(Answer { reply, first: First::Piece(piece) })) => {
@@ -26,7 +26,11 @@ pub(crate) async fn drain(mut flight: Box<Flight<'_, '_>>, answered: Result<Answ
             meter.push(piece, &mut Vec::new());
             let limit = flight.booking.limit();
             let complete = hear_out(&mut body, &mut meter, flight.idle(), limit).await;
-            let consumed = Some(consumption(flight.context, &meter.finish().verdict(flight.estimate())));
+            let heard = meter.finish();
+            if complete {
+                flight.health.ended(&flight.last, heard.is_whole());
+            }
+            let consumed = Some(consumption(flight.context, &heard.verdict(flight.estimate())));
             let (outcome, took) = (if complete { "drained" } else { "cancelled" }, flight.took());
             flight.end(AttemptEnd { outcome, status, took, consumed });
             if complete {

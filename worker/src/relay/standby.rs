@@ -20,7 +20,7 @@ use policy::facts::RequestFacts;
 use super::{budget, caller_gone, closing, decided, json, keep, record, refusal_words, settle_whole, stream, write};
 use crate::cache::Given;
 use crate::clock;
-use crate::exchange::attempts::{Answer, Answered, First, Flight, Whole};
+use crate::exchange::attempts::{Answer, Answered, First, Flight, Whole, WholeAnswer};
 use crate::exchange::call::Exchange;
 use crate::exchange::{Failure, RefusedReply};
 use crate::respond::Refusal;
@@ -122,15 +122,16 @@ pub(crate) async fn pass_begun<'p>(
             record(&mut flight, Given { status: *status, passed, dropped, served });
             stream::pass(flight, session, None, reply, piece).await
         }
-        Ok(Answered::Passing(Answer { reply, first: First::Whole(body) })) => {
+        Ok(Answered::Passing(Answer { reply, first: First::Whole(answer) })) => {
             let served = flight.current.as_ref().map(|current| (current.admission.target(), current.admission.clamped_to()));
             let Some((target, clamped)) = served else {
                 return fail(flight, session, Failure::Bug).await;
             };
-            settle_whole(&mut flight, "ok", &reply, &body);
-            let Reply { status, spoken, back, dropped, passed, body: connection, .. } = reply;
+            let WholeAnswer { body, said, consumed } = answer;
+            settle_whole(&mut flight, "ok", (reply.status, consumed));
+            let Reply { status, spoken, dropped, passed, body: connection, .. } = reply;
             connection.finish().await;
-            replay(flight, session, Whole { target, status, spoken, back, passed, dropped, clamped, body, text: None }).await
+            replay(flight, session, Whole { target, status, spoken, passed, dropped, clamped, body, said, text: None }).await
         }
         Ok(Answered::Decided(whole)) => replay(flight, session, *whole).await,
         Err(failure) => fail(flight, session, failure).await,

@@ -4,6 +4,8 @@
 //! in between takes it for dead) and notices a provider that has been silent for too long. Where the caller asked for usage or for the trace, an event
 //! of ours with the final cost goes out before the provider's usage report, which waits for its terminator with that.
 //!
+//! A stream that ends without its dialect's terminator has broken off, however cleanly its connection was closed.
+//!
 //! A caller who wants the events as one array gets each as an element, in the last step before the socket: all before it deals in events.
 
 use std::time::{Duration, Instant};
@@ -37,6 +39,8 @@ const GATHER: usize = 64 << 10;
 enum Ending {
     /// In good order.
     Complete,
+    /// With an error in the stream, which the caller has.
+    Failed,
     /// The provider broke off.
     Cut,
     /// The provider went silent, or the exchange took too long.
@@ -117,18 +121,19 @@ pub(super) async fn pass(
         passage.hear_out(&mut body).await;
     }
     let drained = passage.drained;
-    let failed = passage.finish(ending, status).await;
+    let ending = passage.finish(ending, status).await;
     passage.close_array(ending).await;
     passage.keep();
     match ending {
-        Ending::Complete => body.finish().await,
+        Ending::Complete | Ending::Failed => body.finish().await,
         Ending::Gone if drained => body.finish().await,
         // Dropping the connection is what cancels the provider's work.
         Ending::Cut | Ending::Stalled | Ending::Gone => drop(body),
     }
     let Flight { booking, trace, .. } = *flight;
     let (status, code) = match ending {
-        Ending::Complete => (status, failed.then_some("upstream_error")),
+        Ending::Complete => (status, None),
+        Ending::Failed => (status, Some("upstream_error")),
         Ending::Cut => (status, Some("upstream_cut")),
         Ending::Stalled => (status, Some("deadline_exceeded")),
         Ending::Gone => (499, Some("client_closed_request")),
@@ -263,7 +268,8 @@ impl Passage<'_, '_, '_, '_> {
         if self.converter.is_some() || !closing::wanted(self.flight.outgoing.head) || !self.meter.as_ref().is_some_and(StreamMeter::done) {
             return None;
         }
-        self.settle(Ending::Complete, 200);
+        let ending = self.judged(Ending::Complete);
+        self.settle(ending, 200);
         self.told = true;
         Some(self.written_event())
     }
@@ -273,41 +279,76 @@ impl Passage<'_, '_, '_, '_> {
         closing::event(outgoing.head, outgoing.named(), booking.cost(), trace)
     }
 
-    /// Ends the metering and the attempt; once.
-    fn settle(&mut self, ending: Ending, status: u16) {
-        let Some(outcome) = self.meter.take().map(StreamMeter::finish) else { return };
-        if let Some(error) = &outcome.usage_error {
-            tracing::warn!(%error, "a provider's usage report can't be read");
+    /// Ends the metering, once; how the stream has ended by what has passed.
+    fn judged(&mut self, ending: Ending) -> Ending {
+        if let Some(outcome) = self.meter.take().map(StreamMeter::finish) {
+            if let Some(error) = &outcome.usage_error {
+                tracing::warn!(%error, "a provider's usage report can't be read");
+            }
+            self.outcome = Some(outcome);
         }
-        let verdict = outcome.verdict(self.flight.estimate());
-        let consumed = Some(consumption(self.flight.context, &verdict));
-        let word = match ending {
-            Ending::Complete => "ok",
-            Ending::Cut => "cut",
-            Ending::Stalled => "timeout",
-            Ending::Gone if self.drained => "drained",
-            Ending::Gone => "cancelled",
-        };
-        let took = self.flight.took();
-        self.flight.end(AttemptEnd { outcome: word, status, took, consumed });
-        self.outcome = Some(outcome);
+        match (&self.outcome, ending) {
+            (Some(outcome), Ending::Complete) if outcome.failed => Ending::Failed,
+            (_, Ending::Complete) if self.converter.as_ref().is_some_and(StreamConverter::failed) => Ending::Failed,
+            (Some(outcome), Ending::Complete) if !outcome.is_whole() => Ending::Cut,
+            _ => ending,
+        }
     }
 
-    /// Settles and ends the stream towards the caller. Says whether the provider had reported an error in it.
-    async fn finish(&mut self, ending: Ending, status: u16) -> bool {
-        self.settle(ending, status);
-        let Some(outcome) = self.outcome.take() else { return false };
-        let failure = match ending {
-            Ending::Complete => return self.complete(&outcome).await,
-            Ending::Gone => return outcome.failed,
-            Ending::Cut => Failure::Cut { target: std::sync::Arc::clone(&self.flight.last) },
-            Ending::Stalled => Failure::Deadline,
+    /// Ends the attempt; once.
+    fn settle(&mut self, ending: Ending, status: u16) {
+        let Some(outcome) = self.outcome.as_ref().filter(|_| self.flight.current.is_some()) else { return };
+        let verdict = outcome.verdict(self.flight.estimate());
+        let consumed = Some(consumption(self.flight.context, &verdict));
+        let (word, good) = match ending {
+            Ending::Complete => ("ok", true),
+            Ending::Failed | Ending::Cut => ("cut", false),
+            Ending::Stalled => ("timeout", false),
+            Ending::Gone if self.drained => ("drained", outcome.is_whole()),
+            // Until then nothing was wrong.
+            Ending::Gone => ("cancelled", !outcome.failed),
         };
-        let refusal = Refusal::of(&failure, clock::now()).said_in(self.flight.outgoing.head.dialect);
+        self.flight.health.ended(&self.flight.last, good);
+        let took = self.flight.took();
+        self.flight.end(AttemptEnd { outcome: word, status, took, consumed });
+    }
+
+    /// Settles and ends the stream towards the caller. How it has ended, now that all of it is known.
+    async fn finish(&mut self, ending: Ending, status: u16) -> Ending {
+        let mut said = Vec::new();
+        let mut ending = self.judged(ending);
+        if let (Some(converter), Ending::Complete) = (&mut self.converter, ending) {
+            converter.finish(&mut said);
+            ending = if converter.failed() { Ending::Failed } else { ending };
+        }
+        self.settle(ending, status);
+        let Some(outcome) = self.outcome.take() else { return ending };
+        self.whole = ending == Ending::Complete;
+        let cut = || Failure::Cut { target: std::sync::Arc::clone(&self.flight.last) };
+        let last = match ending {
+            Ending::Gone => return ending,
+            Ending::Complete if self.converter.is_some() => Bytes::from(said),
+            Ending::Failed if self.converter.is_some() && !said.is_empty() => Bytes::from(said),
+            // The converter says nothing where it has said an error.
+            Ending::Failed if self.converter.is_some() => self.error_event(&cut(), &outcome),
+            // What stood behind the last whole event.
+            Ending::Complete | Ending::Failed => join(&[outcome.delayed, outcome.held]),
+            Ending::Cut => self.error_event(&cut(), &outcome),
+            Ending::Stalled => self.error_event(&Failure::Deadline, &outcome),
+        };
+        self.record(&last);
+        let tells = ending == Ending::Complete && !self.told && closing::wanted(self.flight.outgoing.head);
+        self.say(if tells { before_closing(&last, &self.written_event()) } else { last }).await;
+        ending
+    }
+
+    /// The error that a stream ends with in place of its terminator.
+    fn error_event(&mut self, failure: &Failure, outcome: &StreamOutcome) -> Bytes {
+        let refusal = Refusal::of(failure, clock::now()).said_in(self.flight.outgoing.head.dialect);
         if let Some(elements) = &mut self.elements {
             elements.forget();
         }
-        let event = match &mut self.converter {
+        match &mut self.converter {
             Some(converter) => {
                 let mut said = Vec::new();
                 converter.fail(refusal.kind(), refusal.message(), &mut said);
@@ -317,27 +358,7 @@ impl Passage<'_, '_, '_, '_> {
                 join(&[Bytes::from_static(b"\n\n"), refusal.event(outcome.events)])
             }
             None => refusal.event(outcome.events),
-        };
-        self.write_last(event).await;
-        true
-    }
-
-    /// The provider has said all: the terminator, or what stood behind the last whole event.
-    async fn complete(&mut self, outcome: &StreamOutcome) -> bool {
-        self.whole = outcome.done && !outcome.failed;
-        let (said, failed) = match &mut self.converter {
-            Some(converter) => {
-                let mut said = Vec::new();
-                converter.finish(&mut said);
-                (Bytes::from(said), converter.failed() || outcome.failed)
-            }
-            None => (join(&[outcome.delayed.clone(), outcome.held.clone()]), outcome.failed),
-        };
-        self.whole &= !failed;
-        self.record(&said);
-        let tells = !failed && !self.told && closing::wanted(self.flight.outgoing.head);
-        self.say(if tells { before_closing(&said, &self.written_event()) } else { said }).await;
-        failed
+        }
     }
 
     /// Takes down what the caller gets, where it may be kept.
@@ -357,11 +378,6 @@ impl Passage<'_, '_, '_, '_> {
     }
 
     /// A write whose failure changes nothing any more.
-    async fn write_last(&mut self, bytes: Bytes) {
-        self.record(&bytes);
-        self.say(bytes).await;
-    }
-
     async fn say(&mut self, mut bytes: Bytes) {
         if let Some(elements) = &mut self.elements {
             bytes = Bytes::from(elements.push(&bytes));

@@ -53,14 +53,18 @@ fn read_choices(cursor: &mut Cursor<'_>, reading: &mut EventReading) -> Result<u
             cursor.value()?;
             continue;
         }
+        let mut finished = false;
         let mut choice = cursor.begin_object()?;
         while let Some(key) = cursor.next_key(&mut choice)? {
             if key.is_text("delta") && cursor.kind()? == Kind::Object {
                 reading.count_text(cursor, is_label)?;
-            } else {
-                cursor.value()?;
+                continue;
             }
+            let value = cursor.value()?;
+            // Some servers say "" until they know.
+            finished |= key.is_text("finish_reason") && !value.is_null() && !value.is_text("");
         }
+        reading.ended = Some(finished && reading.ended.unwrap_or(true));
     }
     Ok(choices)
 }

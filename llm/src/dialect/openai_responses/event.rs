@@ -29,7 +29,7 @@ fn read(data: &[u8], reading: &mut EventReading) -> Result<(), SyntaxError> {
     cursor.end()?;
     let kind = kind.map(|kind| kind.key_bytes()).unwrap_or_default();
     match &*kind {
-        b"response.completed" | b"response.incomplete" => reading.done = true,
+        b"response.completed" | b"response.incomplete" | b"response.cancelled" => reading.done = true,
         b"response.failed" | b"error" => reading.failed = true,
         name if name.ends_with(b".delta") => count_delta(delta, reading)?,
         _ => {}

@@ -103,6 +103,73 @@ fn an_error_in_the_stream_is_seen_by_member_or_by_name() {
     assert!(!run(forwarding(), &["data: {\"error\":null,\"choices\":[]}\n\n"]).1.failed);
 }
 
+/// The end of a stream of each dialect, behind its first event and piece by piece; the last piece is what makes it whole.
+const ENDS: [(Dialect, &[&str]); 12] = [
+    (Dialect::OpenAiChat, &[TEXT, USAGE, DONE]),
+    (Dialect::OpenAiChat, &[TEXT, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"]),
+    (
+        Dialect::OpenAiResponses,
+        &["data: {\"type\":\"response.created\",\"response\":{}}\n\n", "data: {\"type\":\"response.completed\"}\n\n"],
+    ),
+    (Dialect::OpenAiResponses, &["data: {\"type\":\"response.incomplete\"}\n\n"]),
+    (Dialect::OpenAiResponses, &["data: {\"type\":\"response.cancelled\"}\n\n"]),
+    (
+        Dialect::AnthropicMessages,
+        &["data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n", "data: {\"type\":\"message_stop\"}\n\n"],
+    ),
+    (Dialect::Gemini, &["data: {\"candidates\":[{\"content\":{}}]}\n\n", "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n"]),
+    (Dialect::Gemini, &["data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n"]),
+    (Dialect::Gemini, &["data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}"]),
+    (
+        Dialect::BedrockConverse,
+        &["event: messageStart\ndata: {\"role\":\"assistant\"}\n\n", "event: messageStop\ndata: {\"stopReason\":\"end_turn\"}\n\n"],
+    ),
+    (Dialect::OpenAiChat, &["data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}\n\n", "data: [DONE]"]),
+    (
+        Dialect::OpenAiChat,
+        &["data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"},{\"delta\":{},\"finish_reason\":null}]}\n\n", DONE],
+    ),
+];
+
+#[test]
+fn a_stream_is_whole_when_its_terminator_has_passed_and_not_before() {
+    for (dialect, pieces) in ENDS {
+        for usage_events in [UsageEvents::Forward, UsageEvents::Withhold] {
+            let whole = |pieces: &[&str]| run(StreamMeter::new(dialect, usage_events), pieces).1.is_whole();
+            assert!(whole(pieces), "{dialect:?}: {pieces:?}");
+            for end in 0..pieces.len() {
+                assert!(!whole(&pieces[..end]), "{dialect:?}: {:?}", &pieces[..end]);
+            }
+            // Cut inside the event that ends it.
+            let (last, before) = pieces.split_last().unwrap();
+            let data = last.find("data:").unwrap() + "data:".len()..last.trim_end().len();
+            for cut in data {
+                let (half, _) = last.split_at(cut);
+                assert!(!whole(&[before, &[half]].concat()), "{dialect:?}: {half}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_choice_that_goes_on_behind_one_that_has_ended_is_not_whole() {
+    let ended = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    assert!(run(forwarding(), &[TEXT, ended, USAGE]).1.is_whole());
+    assert!(!run(forwarding(), &[ended, TEXT]).1.is_whole());
+    assert!(!run(forwarding(), &[ended, "data: {\"choices\":[],\"usa"]).1.is_whole());
+}
+
+#[test]
+fn an_error_is_no_whole_answer_and_a_last_event_that_nobody_can_read_may_be_the_end_of_one() {
+    assert!(!run(forwarding(), &[TEXT, "data: {\"error\":{\"message\":\"x\"}}\n\n", DONE]).1.is_whole());
+    let long = format!("data: {{\"type\":\"response.completed\",\"x\":\"{}\"}}\n\n", "y".repeat(100));
+    let limited = || StreamMeter::with_limit(Dialect::OpenAiResponses, UsageEvents::Forward, 64);
+    let (before, behind) = long.split_at(100);
+    assert!(run(limited(), &[before, behind]).1.is_whole());
+    assert!(!run(limited(), &[before, behind.trim_end()]).1.is_whole());
+    assert!(!run(limited(), &[before, behind, "data: {\"type\":\"response.in_progress\"}\n\n"]).1.is_whole());
+}
+
 #[test]
 fn an_event_without_end_is_not_held_beyond_the_limit() {
     for usage_events in [UsageEvents::Forward, UsageEvents::ForwardWhole, UsageEvents::Withhold] {

@@ -55,7 +55,10 @@ async fn only_whole_answers_are_kept() {
     let fleet = Fleet::start().await;
     let key = fleet.enforce(&keeping(&fleet, 300)).await.key("app/main");
     let whole = cold(&fleet, &key, "@kept");
-    for (answer, status) in [(Answer::error(400), 400), (Answer::error(500), 502), (Answer::error(429), 429)] {
+    let page = Answer::bytes("<html>Welcome</html>").header("Content-Type", "text/html");
+    let elsewhere = Answer::bytes("").with_status(302).header("Location", "http://127.0.0.1:1/");
+    let failures = [(Answer::error(400), 400), (Answer::error(500), 502), (Answer::error(429), 429), (page, 502), (elsewhere, 502)];
+    for (answer, status) in failures {
         fleet.provider.next(answer);
         let reply = whole.send().await;
         assert_eq!(reply.status(), status, "{}", reply.text());

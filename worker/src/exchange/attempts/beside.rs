@@ -15,13 +15,13 @@ use policy::facts::RequestFacts;
 
 use super::council::Whole;
 use super::hearing::{self, Refused, Unheard};
+use super::judgement::{Judge, WholeAnswer};
 use super::{Current, Failed, First, Flight, bug, estimate_at, input_only, late};
 use crate::clock;
-use crate::enforce::{Admission, Gate};
+use crate::enforce::Gate;
 use crate::exchange::{Context, Failure};
 use crate::health::OrgHealth;
-use crate::metering::{AttemptEnd, Consumption, consumption};
-use crate::relay::whole_verdict;
+use crate::metering::{AttemptEnd, Consumption};
 use crate::route::FailureClass;
 use crate::telemetry::trace_context::TraceContext;
 use crate::upstream::{Outgoing, Reply, SendError, Way};
@@ -169,61 +169,80 @@ pub(super) struct Open<'s, 'a, 'c, 'p> {
 }
 
 impl<'s, 'a, 'c, 'p> Attempt<'s, 'a, 'c, 'p> {
-    /// Sends it; its head has to be there within `timeout`, and has to promise an answer.
+    /// Sends it; its head has to be there within `timeout`, and has to be one of success.
     async fn send(self, question: Question<'_>, timeout: Duration) -> Result<(Self, Reply), Failed> {
         let Some(current) = &self.current else { return Err(bug()) };
         let way = Way { admission: &current.admission, trace: self.place, sent: &self.sent };
         let caller = self.beside.lock().caller;
         match hearing::send(self.beside.context, &caller.policy, &way, question.outgoing, timeout).await {
-            Ok(reply) if reply.status < 400 => Ok((self, reply)),
-            Ok(reply) => Err(self.refused(reply, question).await),
+            Ok(reply) if reply.status < 300 => Ok((self, reply)),
+            Ok(reply) => Err(self.refused(Refused::read(reply).await, question).await),
             Err(error) => Err(self.unanswered(error)),
         }
     }
 
     /// The answer as a whole; the attempt is settled then.
     pub(super) async fn hear(mut self, mut reply: Reply, question: Question<'_>) -> Result<Whole<'p>, Failed> {
-        let (context, target, took) = (self.beside.context, self.target, self.took());
-        let body = {
-            let limit = self.beside.lock().booking.limit();
-            hearing::whole_body(&mut reply, (hearing::idle(context, target), limit), Arc::clone(&target.label)).await
+        let (target, took) = (self.target, self.took());
+        let limit = self.beside.lock().booking.limit();
+        let patience = (hearing::idle(self.beside.context, target), limit);
+        let answer = match hearing::whole(&mut reply, patience, &self.judge(question)).await {
+            Ok(answer) => answer,
+            Err(unheard) => return Err(Box::pin(self.unheard(unheard, reply.status, question)).await),
         };
-        let body = body.map_err(|failure| self.broken(failure))?;
         self.beside.health().succeeded(&target.label, took);
-        let Reply { status, spoken, back, dropped, passed, body: connection, .. } = reply;
+        let Reply { status, spoken, dropped, passed, body: connection, .. } = reply;
         connection.finish().await;
-        let head = question.outgoing.head;
-        let admission = self.current.as_ref().map(|current| &current.admission);
-        let verdict = whole_verdict(head, estimate_at(head, question.facts, admission), (spoken, back), &body);
-        let clamped = admission.and_then(Admission::clamped_to);
-        self.end("ok", status, Some(consumption(context, &verdict)));
-        Ok(Whole { target, status, spoken, back, passed, dropped, clamped, body, text: None })
+        let clamped = self.current.as_ref().and_then(|current| current.admission.clamped_to());
+        let WholeAnswer { body, said, consumed } = answer;
+        self.end("ok", status, Some(consumed));
+        Ok(Whole { target, status, spoken, passed, dropped, clamped, body, said, text: None })
     }
 
     /// What an answer begins with; the attempt stays open.
-    pub(super) async fn hear_first(mut self, mut reply: Reply, question: Question<'_>) -> Result<Open<'s, 'a, 'c, 'p>, Failed> {
+    pub(super) async fn hear_first(self, mut reply: Reply, question: Question<'_>) -> Result<Open<'s, 'a, 'c, 'p>, Failed> {
         let took = self.took();
         let limit = self.beside.lock().booking.limit();
         let patience = hearing::FirstPatience::of(self.beside.context, self.target, took, limit);
-        match hearing::first(&mut reply, question.facts.stream, patience, &self.target.label).await {
+        match hearing::first(&mut reply, question.facts.stream, patience, &self.judge(question)).await {
             Ok(first) => {
-                self.beside.health().succeeded(&self.target.label, took);
+                self.beside.health().answered(&self.target.label, took, &first);
                 Ok(Open { attempt: self, reply, first })
             }
-            Err(Unheard::Silent(error)) => Err(self.unanswered(error)),
-            Err(Unheard::Broken(failure)) => Err(self.broken(failure)),
+            Err(unheard) => Err(Box::pin(self.unheard(unheard, reply.status, question)).await),
         }
     }
 
-    fn broken(&mut self, failure: Failure) -> Failed {
-        self.beside.health().failed(&self.target.label);
-        self.end("cut", 200, Some(self.guess));
-        hearing::broken(failure)
+    fn judge<'j>(&self, question: Question<'j>) -> Judge<'j>
+    where
+        'c: 'j,
+        'p: 'j,
+    {
+        let admission = self.current.as_ref().map(|current| &current.admission);
+        let estimate = estimate_at(question.outgoing.head, question.facts, admission);
+        Judge { context: self.beside.context, outgoing: question.outgoing, estimate, target: &self.target.label }
     }
 
-    async fn refused(mut self, reply: Reply, question: Question<'_>) -> Failed {
-        let status = reply.status;
-        let refused = Refused::read(reply).await;
+    /// An answer does not begin though its head was there.
+    async fn unheard(mut self, unheard: Unheard, status: u16, question: Question<'_>) -> Failed {
+        match unheard {
+            Unheard::Silent(error) => self.unanswered(error),
+            Unheard::Error(error) => self.refused(Refused::in_stream(&error, question.outgoing.head.dialect), question).await,
+            Unheard::Broken(failure) => {
+                self.beside.health().failed(&self.target.label);
+                self.end("cut", status, Some(self.guess));
+                hearing::broken(failure)
+            }
+            Unheard::Unreadable(consumed) => {
+                self.beside.health().failed(&self.target.label);
+                self.end("unreadable", status, Some(consumed));
+                hearing::unreadable(Arc::clone(&self.target.label))
+            }
+        }
+    }
+
+    async fn refused(mut self, refused: Refused, question: Question<'_>) -> Failed {
+        let status = refused.status;
         if refused.speaks_of_health(question.outgoing) {
             self.beside.health().failed(&self.target.label);
         }

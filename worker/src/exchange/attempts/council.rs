@@ -29,7 +29,7 @@ use super::{Failed, Flight, back_off, bug, late};
 use crate::exchange::Failure;
 use crate::health::Standing;
 use crate::route::FailureClass;
-use crate::upstream::{Outgoing, WayBack};
+use crate::upstream::Outgoing;
 
 /// A whole answer, settled.
 pub(crate) struct Whole<'p> {
@@ -37,12 +37,12 @@ pub(crate) struct Whole<'p> {
     pub status: u16,
     /// The provider's dialect.
     pub spoken: Dialect,
-    /// How it is said again for the caller.
-    pub back: WayBack,
     pub passed: SmallVec<[(HeaderName, HeaderValue); 4]>,
     pub dropped: Dropped,
     pub clamped: Option<u32>,
     pub body: Bytes,
+    /// The same as the caller gets it who wants it whole.
+    pub said: Bytes,
     /// What is said in place of the answer's own text.
     pub text: Option<String>,
 }

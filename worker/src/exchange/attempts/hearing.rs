@@ -1,19 +1,27 @@
 //! What a provider's reply to one attempt comes to: the same on a plain route and in a council.
 //!
-//! Leaves out: the money and the books, which whoever made the attempt settles.
+//! Leaves out: whether it is an answer (`judgement`), and the money and the books, which whoever made the attempt settles.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use llm::dialect::Dialect;
+use llm::error::{ErrorCode, ErrorReply};
+use llm::stream::StreamError;
+use memchr::memchr2;
 use policy::decision::ResolvedTarget;
 use policy::source::RetryOn;
+use smallvec::SmallVec;
 
+use super::judgement::{Judge, Objection, Opened, WholeAnswer, promises};
 use super::{Failed, First, back_off};
 use crate::clock;
 use crate::exchange::{Context, Failure, RefusedReply};
 use crate::health::OrgHealth;
+use crate::metering::Consumption;
 use crate::policy_feed::OrgPolicy;
 use crate::route::FailureClass;
 use crate::upstream::{self, Outgoing, Reply, ReplyBody, ReplyCut, SendError, Way};
@@ -22,6 +30,8 @@ use crate::upstream::{self, Outgoing, Reply, ReplyBody, ReplyCut, SendError, Way
 const REFUSAL_LIMIT: usize = 1 << 20;
 /// Bytes of a buffered answer at most.
 pub(crate) const REPLY_LIMIT: usize = 64 << 20;
+/// Bytes of a stream that are looked at for its first event; one that has none by then is passed on as it is.
+const OPENING_LIMIT: usize = 64 << 10;
 /// Time for the body of a refusal.
 const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
@@ -86,31 +96,74 @@ pub(super) enum Unheard {
     Silent(SendError),
     /// It broke off.
     Broken(Failure),
+    /// It is an error, which the provider could have answered with.
+    Error(StreamError),
+    /// It is nothing that can be read; what it is taken to have consumed.
+    Unreadable(Consumption),
 }
 
-/// What an answer begins with: the first piece where a stream was asked for and comes, or all of it.
-pub(super) async fn first(reply: &mut Reply, streamed: bool, patience: FirstPatience, name: &Arc<str>) -> Result<First, Unheard> {
-    let FirstPatience { took, piece, idle, limit } = patience;
-    if !(streamed && reply.streams()) {
-        return whole_body(reply, (idle, limit), Arc::clone(name)).await.map(First::Whole).map_err(Unheard::Broken);
-    }
-    match pingora_timeout::timeout(piece, reply.body.next()).await {
-        Ok(Ok(Some(piece))) => Ok(First::Piece(piece)),
-        Ok(Ok(None) | Err(_)) => Err(Unheard::Broken(Failure::Cut { target: Arc::clone(name) })),
-        Err(_) => {
-            let ms = u64::try_from(piece.saturating_add(took).as_millis()).unwrap_or(u64::MAX);
-            Err(Unheard::Silent(SendError::Timeout { ms, sent: true }))
+impl From<Objection> for Unheard {
+    fn from(objection: Objection) -> Self {
+        match objection {
+            Objection::Error(error) => Self::Error(error),
+            Objection::Unreadable(consumed) => Self::Unreadable(consumed),
         }
     }
 }
 
-/// The whole body of an answer from the target of this name, as long as neither a silence nor the exchange is over.
-pub(super) async fn whole_body(reply: &mut Reply, (idle, limit): (Duration, Option<Instant>), name: Arc<str>) -> Result<Bytes, Failure> {
-    match collect(reply, REPLY_LIMIT, (idle, limit)).await {
-        Ok(Ok(Some(body))) => Ok(body),
-        Ok(Ok(None)) => Err(Failure::ReplyTooLarge { target: name }),
-        Ok(Err(_)) => Err(Failure::Cut { target: name }),
-        Err(_) => Err(Failure::Deadline),
+/// What an answer begins with: a stream up to its first event where one was asked for and comes, or all of it.
+pub(super) async fn first(reply: &mut Reply, streamed: bool, patience: FirstPatience, judge: &Judge<'_>) -> Result<First, Unheard> {
+    if streamed && reply.streams() {
+        return Box::pin(opening(reply, patience, judge)).await.map(First::Piece);
+    }
+    whole(reply, (patience.idle, patience.limit), judge).await.map(First::Whole)
+}
+
+/// A whole answer, as long as neither a silence nor the exchange is over.
+pub(super) async fn whole(reply: &mut Reply, patience: (Duration, Option<Instant>), judge: &Judge<'_>) -> Result<WholeAnswer, Unheard> {
+    if !promises(reply) {
+        tracing::warn!(target.name = %judge.target, "a provider's head promises no answer");
+        return Err(Unheard::Unreadable(judge.unread(reply)));
+    }
+    let target = || Arc::clone(judge.target);
+    let body = match collect(reply, REPLY_LIMIT, patience).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => return Err(Unheard::Broken(Failure::ReplyTooLarge { target: target() })),
+        Ok(Err(_)) => return Err(Unheard::Broken(Failure::Cut { target: target() })),
+        Err(_) => return Err(Unheard::Broken(Failure::Deadline)),
+    };
+    judge.whole(reply, body).map_err(Unheard::Unreadable)
+}
+
+/// What a stream begins with, up to the end of the first event that says anything. Until that is there the caller has heard nothing, and another
+/// target can be tried.
+async fn opening(reply: &mut Reply, patience: FirstPatience, judge: &Judge<'_>) -> Result<Bytes, Unheard> {
+    let FirstPatience { took, piece, idle, limit } = patience;
+    let silent = |waited: Duration| {
+        let ms = u64::try_from(waited.saturating_add(took).as_millis()).unwrap_or(u64::MAX);
+        Unheard::Silent(SendError::Timeout { ms, sent: true })
+    };
+    let cut = || Unheard::Broken(Failure::Cut { target: Arc::clone(judge.target) });
+    let Ok(next) = pingora_timeout::timeout(piece, reply.body.next()).await else { return Err(silent(piece)) };
+    let Ok(Some(mut begun)) = next else { return Err(cut()) };
+    // Only where a line ends can an event end.
+    let (mut worth_a_look, mut ended) = (true, false);
+    loop {
+        if worth_a_look && (judge.opening(reply, &begun, ended)? == Opened::Begun || begun.len() > OPENING_LIMIT) {
+            return Ok(begun);
+        }
+        if ended {
+            return Err(cut());
+        }
+        match next_within(&mut reply.body, (idle, limit)).await {
+            Ok(Ok(Some(next))) => {
+                worth_a_look = memchr2(b'\n', b'\r', &next).is_some() || begun.len() > OPENING_LIMIT;
+                begun = [begun, next].concat().into();
+            }
+            Ok(Ok(None)) => (worth_a_look, ended) = (true, true),
+            Ok(Err(_)) => return Err(cut()),
+            Err(_) => return Err(silent(idle)),
+        }
     }
 }
 
@@ -138,40 +191,64 @@ pub(crate) async fn refusal_body(reply: &mut Reply) -> Option<Bytes> {
     }
 }
 
+/// An answer that is none. What was sent in its place may be as wrong at another time, so that it counts as the provider's failure.
+pub(super) fn unreadable(target: Arc<str>) -> Failed {
+    Failed::new(Failure::Unreadable { target }, FailureClass::Retryable(RetryOn::ServerError))
+}
+
 /// A provider's refusal, read as far as it is worth.
 pub(super) struct Refused {
-    reply: Reply,
+    pub status: u16,
     class: FailureClass,
-    body: Option<Bytes>,
+    retry_after: Option<Duration>,
+    reply: Option<Box<RefusedReply>>,
+    /// Where it came from, if nothing more is to come.
+    connection: Option<ReplyBody>,
 }
 
 impl Refused {
     pub(super) async fn read(mut reply: Reply) -> Self {
         let body = refusal_body(&mut reply).await;
-        let class = match reply.status {
-            429 => FailureClass::Retryable(RetryOn::TooManyRequests),
-            500.. => FailureClass::Retryable(RetryOn::ServerError),
-            _ => FailureClass::Final,
-        };
-        Self { reply, class, body }
+        let Reply { status, spoken, content_type, passed, body: connection, .. } = reply;
+        let retry_after = back_off::retry_after(&passed, clock::now());
+        let connection = body.is_some().then_some(connection);
+        let reply = body.filter(|_| (400..500).contains(&status)).map(|body| Box::new(RefusedReply { spoken, content_type, passed, body }));
+        Self { status, class: class_of(status), retry_after, reply, connection }
+    }
+
+    /// One that came as the first event of a stream, for a caller who speaks `caller`.
+    pub(super) fn in_stream(error: &StreamError, caller: Dialect) -> Self {
+        let StreamError { status, kind, message } = error;
+        let code = Some(ErrorCode::Name("upstream_refused"));
+        let body = || caller.write_error(&ErrorReply { status: *status, message, kind, code, param: None, budget: None });
+        let content_type = Some(HeaderValue::from_static("application/json"));
+        let reply = || Box::new(RefusedReply { spoken: caller, content_type, passed: SmallVec::new(), body: body() });
+        let reply = (*status < 500).then(reply);
+        Self { status: *status, class: class_of(*status), retry_after: None, reply, connection: None }
     }
 
     /// Whether it says anything about the target's health. What a caller's own account has used up says nothing about ours.
     pub(super) fn speaks_of_health(&self, outgoing: &Outgoing<'_>) -> bool {
-        let others_account = self.reply.status == 429 && outgoing.caller_key.is_some();
+        let others_account = self.status == 429 && outgoing.caller_key.is_some();
         self.class != FailureClass::Final && !others_account
     }
 
     /// The failure it is; a connection whose refusal was read whole is used again.
     pub(super) async fn by(self, target: Arc<str>) -> Failed {
-        let Self { reply, class, body } = self;
-        let Reply { status, spoken, content_type, passed, body: connection, .. } = reply;
-        if body.is_some() {
+        let Self { status, class, retry_after, reply, connection } = self;
+        if let Some(connection) = connection {
             connection.finish().await;
         }
-        let retry_after = back_off::retry_after(&passed, clock::now());
-        let reply = body.filter(|_| status < 500).map(|body| Box::new(RefusedReply { spoken, content_type, passed, body }));
         Failed { failure: Failure::UpstreamStatus { target, status, reply }, class, retry_after }
+    }
+}
+
+/// What a status that is no success is to `retry_on`. Nobody asked to be sent elsewhere, so a redirection is a failure of the provider's.
+fn class_of(status: u16) -> FailureClass {
+    match status {
+        429 => FailureClass::Retryable(RetryOn::TooManyRequests),
+        ..400 | 500.. => FailureClass::Retryable(RetryOn::ServerError),
+        _ => FailureClass::Final,
     }
 }
 

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
 use llm::dialect::Dialect;
-use llm::error::ErrorReply;
+use llm::error::{ErrorReply, status_of};
 use llm::stream::sse;
 use serde::Deserialize;
 
@@ -143,17 +143,6 @@ fn say_chunk(payload: &[u8]) -> Result<Bytes, FrameError> {
         return Err(FrameError);
     }
     Ok(sse::write_named(&kind, &event))
-}
-
-/// The status that an exception would have had as a response of its own.
-fn status_of(exception: &str) -> u16 {
-    match exception {
-        "throttlingException" => 429,
-        "serviceUnavailableException" => 503,
-        "modelTimeoutException" => 504,
-        "validationException" => 400,
-        _ => 500,
-    }
 }
 
 #[cfg(test)]
