@@ -12,7 +12,7 @@ const CENT: i64 = 10_000_000;
 async fn with_budget(cap_usd: &str) -> (Fleet, String) {
     let fleet = Fleet::start().await;
     let mut wanted = manifest(&fleet.provider);
-    wanted["budgets"] = json!([{"name": "held", "scope": "organization", "period": "monthly", "cap_usd": cap_usd, "at_cap": "block"}]);
+    wanted["budgets"] = json!([{"name": "held", "scope": "organization", "period": "total", "cap_usd": cap_usd, "at_cap": "block"}]);
     let key = fleet.enforce(&wanted).await.key("app/main");
     (fleet, key)
 }

@@ -70,12 +70,11 @@ async fn a_developer_speaks_as_the_system_where_the_vendor_knows_no_developers()
 /// A schema is more than some JSON: it is named in the words of whoever asked for it, or refused.
 #[tokio::test]
 async fn a_schema_becomes_some_json_where_the_vendor_keeps_to_none() {
-    let (fleet, _) = Fleet::governed().await;
+    let (fleet, key) = Fleet::governed().await;
     let mut wanted = with_vendor(&fleet, "deepseek");
     let strict = json!({"name": "strict", "settings": {"strict_capabilities": true}, "keys": [{"name": "main"}]});
     wanted["projects"].as_array_mut().unwrap().push(strict);
-    let applied = fleet.enforce(&wanted).await;
-    let (key, strict) = (applied.key("app/main"), applied.key("strict/main"));
+    let strict = fleet.enforce(&wanted).await.key("strict/main");
     let schema = json!({"type": "object", "properties": {}});
     let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
     let reply = fleet.chat(&key, "near/gpt-test").with("response_format", format.clone()).ok().await;
@@ -99,21 +98,21 @@ async fn a_schema_becomes_some_json_where_the_vendor_keeps_to_none() {
 /// Names are those of the caller's request, also in the refusal.
 #[tokio::test]
 async fn what_a_vendor_refuses_is_named_in_the_words_of_another_surface() {
-    let (fleet, _) = Fleet::governed().await;
+    let (fleet, key) = Fleet::governed().await;
     let mut wanted = with_vendor(&fleet, "mistral");
     let strict = json!({"name": "strict", "settings": {"strict_capabilities": true}, "keys": [{"name": "main"}]});
     wanted["projects"].as_array_mut().unwrap().push(strict);
-    let applied = fleet.enforce(&wanted).await;
+    let strict_key = fleet.enforce(&wanted).await.key("strict/main");
     let body =
         json!({"model": "near/gpt-test", "max_tokens": 50, "messages": [{"role": "user", "content": "a"}], "metadata": {"user_id": "u"}});
     let ask = |key: String| {
         let request = Request::new("POST", "/v1/messages").header("x-api-key", &key).header("Content-Type", "application/json");
         request.body(body.to_string())
     };
-    let reply = ask(applied.key("app/main")).send(fleet.worker().address()).await;
+    let reply = ask(key).send(fleet.worker().address()).await;
     assert_eq!((reply.status(), reply.header("x-modelux-dropped")), (200, Some("metadata.user_id")), "{}", reply.text());
     assert_eq!(fleet.provider.last().json().get("user"), None);
-    let reply = ask(applied.key("strict/main")).send(fleet.worker().address()).await;
+    let reply = ask(strict_key).send(fleet.worker().address()).await;
     assert!(reply.status() == 400 && reply.text().contains("metadata.user_id"), "{}", reply.text());
 }
 
