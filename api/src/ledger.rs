@@ -32,6 +32,7 @@ pub use booking::BookError;
 pub use feed::{BookedEvent, Feed};
 pub use heartbeat::Beat;
 pub use lease::LeaseError;
+pub(crate) use lease::READY;
 pub use status::{BudgetState, BudgetStatus, load_budget_statuses};
 
 use chrono::TimeDelta;
@@ -50,6 +51,13 @@ pub struct LeaseLimits {
     pub exchange: TimeDelta,
     /// How long after that the money of a lost worker is kept for the events that it has on its disk.
     pub lost: TimeDelta,
+}
+
+impl LeaseLimits {
+    /// How long a lease that is over goes on to count, where nobody says what became of it.
+    fn behind_expiry(&self) -> TimeDelta {
+        self.exchange + self.lost
+    }
 }
 
 impl Default for LeaseLimits {

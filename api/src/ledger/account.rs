@@ -183,7 +183,7 @@ impl Account {
     /// Keeps leases of the holder's earlier lives from their deadline: the worker is back and still has events of theirs to ship.
     pub(super) fn hold_earlier(&mut self, holder: Holder<'_>, moment: &Moment) {
         let (_, deadline) = moment.lease_times();
-        let due = moment.now + (moment.limits.exchange + moment.limits.lost) * 2 / 3;
+        let due = moment.now + moment.limits.behind_expiry() * 2 / 3;
         for held in self.leases.iter_mut().filter(|held| held.is_active() && is_earlier(&held.row, holder)) {
             if held.row.deadline_at < due {
                 held.touch().deadline_at = deadline;
@@ -259,7 +259,7 @@ impl Account {
 impl Moment {
     fn lease_times(&self) -> (DateTime<Utc>, DateTime<Utc>) {
         let expires = self.now + self.limits.ttl;
-        (expires, expires + self.limits.exchange + self.limits.lost)
+        (expires, expires + self.limits.behind_expiry())
     }
 }
 

@@ -27,13 +27,12 @@ impl Ledger {
     /// When the worker has to enrol again, or the database does not answer.
     pub async fn heartbeat(&self, beat: &Heartbeat) -> Result<Beat, LeaseError> {
         let transaction = self.database.begin().await?;
-        let now = self.now(&transaction).await?;
         let Heartbeat { worker_id, incarnation, sequence, .. } = beat;
-        let holder = Message { worker_id, incarnation: *incarnation, sequence: *sequence }.take_in(&transaction, now).await?;
-        let moment = self.moment(&transaction, now).await?;
+        let message = Message { worker_id, incarnation: *incarnation, sequence: *sequence };
+        let (holder, moment) = self.take_in(&transaction, message).await?;
         let earlier = accounts_of_earlier_lives(&transaction, holder).await?;
         let references = beat.accounts.iter().map(|report| &report.period).collect();
-        let mut accounts = Accounts::lock(&transaction, references, earlier, now).await?;
+        let mut accounts = Accounts::lock(&transaction, references, earlier, moment.now).await?;
         for account in accounts.iter_mut() {
             if beat.recovered {
                 account.close_earlier(holder);
@@ -50,7 +49,7 @@ impl Ledger {
             });
             statuses.push(status.unwrap_or_else(|| no_account(&report.period)));
         }
-        accounts.save(&transaction, now).await?;
+        accounts.save(&transaction, moment.now).await?;
         transaction.commit().await?;
         Ok(Beat { accounts: statuses, workers: u32::try_from(moment.live.len()).unwrap_or(u32::MAX) })
     }

@@ -45,14 +45,13 @@ impl Ledger {
     /// When the worker has to enrol again, or the database does not answer.
     pub async fn lease(&self, call: &LeaseCall) -> Result<LeaseReply, LeaseError> {
         let transaction = self.database.begin().await?;
-        let now = self.now(&transaction).await?;
-        let LeaseCall { worker_id, incarnation, sequence, wants: _ } = call;
-        let holder = Message { worker_id, incarnation: *incarnation, sequence: *sequence }.take_in(&transaction, now).await?;
-        let moment = self.moment(&transaction, now).await?;
-        let references = call.wants.iter().map(|want| &want.period).collect();
+        let LeaseCall { worker_id, incarnation, sequence, wants } = call;
+        let message = Message { worker_id, incarnation: *incarnation, sequence: *sequence };
+        let (holder, moment) = self.take_in(&transaction, message).await?;
+        let references = wants.iter().map(|want| &want.period).collect();
         let mut accounts = Accounts::lock(&transaction, references, Vec::new(), moment.now).await?;
-        let mut statuses = Vec::with_capacity(call.wants.len());
-        for want in &call.wants {
+        let mut statuses = Vec::with_capacity(wants.len());
+        for want in wants {
             let status = accounts.get_mut(&want.period).map(|account| {
                 let coming = if want.need.is_positive() || want.like.is_positive() {
                     account.grant(holder, want.need, want.like, &moment)
@@ -79,9 +78,16 @@ impl Ledger {
         asked.ok_or_else(|| DbErr::Custom("the database does not say what time it is".to_owned()))?.try_get_by_index(0)
     }
 
-    pub(super) async fn moment(&self, connection: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<Moment, DbErr> {
-        let live = load_live_workers(connection, now, self.limits).await?;
-        Ok(Moment { now, limits: self.limits, live })
+    /// Takes in a message about money: who holds what it speaks of, and the instant at which it is true.
+    pub(super) async fn take_in<'a>(
+        &self,
+        transaction: &DatabaseTransaction,
+        message: Message<'a>,
+    ) -> Result<(Holder<'a>, Moment), LeaseError> {
+        let now = self.now(transaction).await?;
+        let holder = message.take_in(transaction, now).await?;
+        let live = load_live_workers(transaction, now, self.limits).await?;
+        Ok((holder, Moment { now, limits: self.limits, live }))
     }
 }
 
@@ -117,7 +123,7 @@ impl<'a> Message<'a> {
     /// stood still with it. A worker that gave up on a message has drawn its conclusions, and may be spending what that message gives back.
     ///
     /// The row of the worker stays locked until the end of the transaction, so that messages of one worker are taken in one by one.
-    pub(super) async fn take_in(self, transaction: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Holder<'a>, LeaseError> {
+    async fn take_in(self, transaction: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Holder<'a>, LeaseError> {
         let Self { worker_id, incarnation, sequence } = self;
         let life = i64::try_from(incarnation).unwrap_or(-1);
         let number = i64::try_from(sequence).unwrap_or(i64::MAX);

@@ -14,9 +14,9 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityT
 use super::LinkState;
 use super::failure::LinkFailure;
 use super::token::Presented;
+use crate::ledger::READY;
 
 const NAME_LIMIT: usize = 200;
-const STATE: &str = "ready";
 
 pub(super) async fn enrol(
     State(state): State<LinkState>,
@@ -57,7 +57,7 @@ async fn raise_incarnation(transaction: &DatabaseTransaction, hello: &Enrol, now
         .col_expr(worker::Column::LinkSequence, Expr::value(0_i64))
         .col_expr(worker::Column::Name, Expr::value(hello.name.as_str()))
         .col_expr(worker::Column::Version, Expr::value(hello.version.as_str()))
-        .col_expr(worker::Column::State, Expr::value(STATE))
+        .col_expr(worker::Column::State, Expr::value(READY))
         .col_expr(worker::Column::LastSeenAt, Expr::value(now))
         .filter(worker::Column::Id.eq(id.as_str()))
         .exec_with_returning(transaction)
@@ -73,7 +73,7 @@ async fn insert_worker(transaction: &DatabaseTransaction, hello: Enrol, now: Dat
         version: hello.version,
         incarnation: 1,
         link_sequence: 0,
-        state: STATE.to_owned(),
+        state: READY.to_owned(),
         enrolled_at: now,
         last_seen_at: now,
     };
