@@ -8,13 +8,18 @@ use llm::stream::closing_at;
 use policy::decision::Trace;
 use policy::money::NanoUsd;
 
+/// A stream of the request that is named so, or the last of one, with what its caller asked to know in it.
+pub(super) fn tell(said: Bytes, head: &Head<'_>, named: (&str, u64), cost: NanoUsd, trace: &Trace) -> Bytes {
+    if wanted(head) { before_closing(&said, &event(head, named, cost, trace)) } else { said }
+}
+
 /// Whether there is anything to say. The other dialects have no place for an event of ours, or clients that take none.
 pub(super) fn wanted(head: &Head<'_>) -> bool {
     head.dialect == Dialect::OpenAiChat && (head.include_usage || head.extensions.trace)
 }
 
 /// The event, in the stream of the request that is named so.
-pub(super) fn event(head: &Head<'_>, (request_id, created): (&str, u64), cost: NanoUsd, trace: &Trace) -> Bytes {
+fn event(head: &Head<'_>, (request_id, created): (&str, u64), cost: NanoUsd, trace: &Trace) -> Bytes {
     let mut event = format!(
         "data: {{\"id\":\"chatcmpl-{request_id}\",\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":{},\"choices\":[],\"mlx:cost_usd\":\"{cost}\"",
         serde_json::Value::from(head.model.as_ref()),
@@ -28,7 +33,7 @@ pub(super) fn event(head: &Head<'_>, (request_id, created): (&str, u64), cost: N
 }
 
 /// Puts `event` before the closing of the stream, where that is in sight, else behind everything.
-pub(super) fn before_closing(bytes: &Bytes, event: &Bytes) -> Bytes {
+fn before_closing(bytes: &Bytes, event: &Bytes) -> Bytes {
     let at = closing_at(bytes);
     join(&[bytes.slice(..at), event.clone(), bytes.slice(at..)])
 }

@@ -28,9 +28,8 @@ pub(crate) async fn pass_decided(
     flight.booking.served_by(whole.target);
     let mut said = said(&flight, &whole);
     keep(&mut flight, said.as_ref(), &json());
-    if outgoing.head.stream && closing::wanted(outgoing.head) {
-        let event = closing::event(outgoing.head, outgoing.named(), flight.booking.cost(), &flight.trace);
-        said = said.map(|said| closing::before_closing(&said, &event));
+    if outgoing.head.stream {
+        said = said.map(|said| closing::tell(said, outgoing.head, outgoing.named(), flight.booking.cost(), &flight.trace));
     }
     said = said.map(|said| framed(outgoing, said));
     let (content_type, with_trace) = match outgoing.head.stream {

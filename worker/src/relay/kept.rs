@@ -82,13 +82,9 @@ impl Again<'_> {
     }
 
     async fn stream(&self, session: &mut ServerSession, head: Head, trace: &Trace) -> Sent {
-        let mut said = self.kept.body.clone();
-        if closing::wanted(self.head) {
-            let arrival = self.exchange.arrival;
-            let created = u64::try_from(arrival.time.timestamp()).unwrap_or(0);
-            let event = closing::event(self.head, (&arrival.request_id, created), NanoUsd::ZERO, trace);
-            said = closing::before_closing(&said, &event);
-        }
+        let arrival = self.exchange.arrival;
+        let created = u64::try_from(arrival.time.timestamp()).unwrap_or(0);
+        let mut said = closing::tell(self.kept.body.clone(), self.head, (&arrival.request_id, created), NanoUsd::ZERO, trace);
         let content_type = match self.framing {
             Framing::Events => HeaderValue::from_static("text/event-stream"),
             Framing::Array => json(),

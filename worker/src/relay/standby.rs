@@ -148,9 +148,7 @@ async fn replay(mut flight: Box<Flight<'_, '_>>, session: &mut ServerSession, wh
     };
     keep(&mut flight, Some(&said), &json());
     let outgoing = flight.outgoing;
-    if closing::wanted(outgoing.head) {
-        said = closing::before_closing(&said, &closing::event(outgoing.head, outgoing.named(), flight.booking.cost(), &flight.trace));
-    }
+    said = closing::tell(said, outgoing.head, outgoing.named(), flight.booking.cost(), &flight.trace);
     said = decided::framed(outgoing, said);
     flight.booking.first_byte();
     end(flight, session, said, None).await

@@ -17,7 +17,7 @@ use llm::stream::meter::{StreamMeter, StreamOutcome, UsageEvents};
 use llm::stream::{Elements, Framing};
 use pingora_core::protocols::http::ServerSession;
 
-use super::closing::{self, before_closing, join};
+use super::closing::{self, join};
 use super::drain::hear_out;
 use super::standby::keep_alive;
 use super::{caller_gone, json, write};
@@ -69,8 +69,6 @@ struct Passage<'s, 'f, 'c, 'p> {
     drained: bool,
     /// The caller has our own event.
     told: bool,
-    /// The provider has said all, in good order and to its terminator.
-    whole: bool,
 }
 
 /// Passes a stream on. Without a head where the caller has one already.
@@ -107,7 +105,6 @@ pub(super) async fn pass(
         wrote: clock::instant(),
         drained: false,
         told: false,
-        whole: false,
     };
     let ending = match sent {
         Ok(_) => passage.run(&mut body, first).await,
@@ -123,7 +120,9 @@ pub(super) async fn pass(
     let drained = passage.drained;
     let ending = passage.finish(ending, status).await;
     passage.close_array(ending).await;
-    passage.keep();
+    if ending == Ending::Complete {
+        passage.keep();
+    }
     match ending {
         Ending::Complete | Ending::Failed => body.finish().await,
         Ending::Gone if drained => body.finish().await,
@@ -239,16 +238,16 @@ impl Passage<'_, '_, '_, '_> {
     }
 
     async fn write_forward(&mut self) -> Result<(), CallerGone> {
-        let ours = self.own_event();
-        let mut bytes = match (self.forward.len(), ours.is_some()) {
+        let tells = self.is_closing();
+        let mut bytes = match (self.forward.len(), tells) {
             (0, _) => return Ok(()),
             (1, false) => self.forward.pop().unwrap_or_default(),
             _ => join(&self.forward),
         };
         self.forward.clear();
         self.record(&bytes);
-        if let Some(ours) = ours {
-            bytes = before_closing(&bytes, &ours);
+        if tells {
+            bytes = self.tell(bytes);
         }
         match &mut self.elements {
             // Elements go out whole.
@@ -262,21 +261,22 @@ impl Passage<'_, '_, '_, '_> {
         write(self.session, bytes).await
     }
 
-    /// When the terminator is about to go out as the provider sent it: settles, and writes the event with what the caller asked to know. A
+    /// Whether the terminator is about to go out as the provider sent it, to a caller who asked to know more: then the attempt is settled here. A
     /// converter writes its own, once the provider has said all.
-    fn own_event(&mut self) -> Option<Bytes> {
+    fn is_closing(&mut self) -> bool {
         if self.converter.is_some() || !closing::wanted(self.flight.outgoing.head) || !self.meter.as_ref().is_some_and(StreamMeter::done) {
-            return None;
+            return false;
         }
         let ending = self.judged(Ending::Complete);
         self.settle(ending, 200);
         self.told = true;
-        Some(self.written_event())
+        true
     }
 
-    fn written_event(&self) -> Bytes {
+    /// The last of the stream, with what the caller asked to know.
+    fn tell(&self, last: Bytes) -> Bytes {
         let Flight { outgoing, booking, trace, .. } = &*self.flight;
-        closing::event(outgoing.head, outgoing.named(), booking.cost(), trace)
+        closing::tell(last, outgoing.head, outgoing.named(), booking.cost(), trace)
     }
 
     /// Ends the metering, once; how the stream has ended by what has passed.
@@ -323,7 +323,6 @@ impl Passage<'_, '_, '_, '_> {
         }
         self.settle(ending, status);
         let Some(outcome) = self.outcome.take() else { return ending };
-        self.whole = ending == Ending::Complete;
         let cut = || Failure::Cut { target: std::sync::Arc::clone(&self.flight.last) };
         let last = match ending {
             Ending::Gone => return ending,
@@ -337,8 +336,8 @@ impl Passage<'_, '_, '_, '_> {
             Ending::Stalled => self.error_event(&Failure::Deadline, &outcome),
         };
         self.record(&last);
-        let tells = ending == Ending::Complete && !self.told && closing::wanted(self.flight.outgoing.head);
-        self.say(if tells { before_closing(&last, &self.written_event()) } else { last }).await;
+        let tells = ending == Ending::Complete && !self.told;
+        self.say(if tells { self.tell(last) } else { last }).await;
         ending
     }
 
@@ -368,11 +367,9 @@ impl Passage<'_, '_, '_, '_> {
         }
     }
 
-    /// Keeps what was taken down, where it is all of an answer.
+    /// Keeps what was taken down, which is all of an answer.
     fn keep(&mut self) {
-        if self.whole
-            && let Some(recording) = self.flight.recording.take()
-        {
+        if let Some(recording) = self.flight.recording.take() {
             recording.keep_stream(&self.flight.context.cache, self.flight.booking.spent());
         }
     }
