@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::limits::{MAX_DEPTH, MAX_SOURCE, MAX_STEPS};
 use super::view::View;
-use super::world::World;
+use super::world::{World, answer_in};
 use super::{ResponseFacts, Rule, RuleError, RuleKind, Verdict, build, fast, limits, slow};
 use crate::facts::HealthFacts;
 
@@ -132,15 +132,7 @@ fn worlds() -> Vec<World> {
 /// Answers in JSON, in prose, and without a word.
 fn responses() -> Vec<ResponseFacts> {
     let json = json!({"score": 0.9, "label": "spam", "ok": true, "deep": {"n": 3}, "list": [1], "none": null, "big": u64::MAX});
-    let said = ResponseFacts {
-        text: json.to_string(),
-        finish_reason: "stop",
-        json: Some(json),
-        input_tokens: 20,
-        output_tokens: 10,
-        refused: false,
-        tool_calls: 0,
-    };
+    let said = answer_in(json);
     let prose = ResponseFacts { text: "I do not know.".to_owned(), json: None, finish_reason: "length", refused: true, ..said.clone() };
     vec![said, prose, ResponseFacts::default()]
 }

@@ -1,13 +1,27 @@
-//! Facts to try rules on: a request that says all there is to say, and one that says nothing. For tests and fuzzers.
+//! Facts to try rules on: a request that says all there is to say, and one that says nothing; and an answer. For tests and fuzzers.
 
 use chrono::DateTime;
 
+use super::ResponseFacts;
 use crate::facts::{BudgetFacts, Facts, HealthFacts, HealthView, RequestFacts, SubjectNames, Surface, Tags};
 use crate::guardrail::{FindingKind, Findings};
 use crate::money::NanoUsd;
 
 /// 2026-03-01T23:30:00Z, which is another day in Berlin.
 const TIME: i64 = 1_772_407_800;
+
+/// An answer that says this.
+pub(crate) fn answer_in(json: serde_json::Value) -> ResponseFacts {
+    ResponseFacts {
+        text: json.to_string(),
+        finish_reason: "stop",
+        json: Some(json),
+        input_tokens: 20,
+        output_tokens: 10,
+        refused: false,
+        tool_calls: 0,
+    }
+}
 
 /// One request and what is known beside it.
 #[derive(Debug, Clone)]

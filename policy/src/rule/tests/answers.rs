@@ -4,18 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::rule::ResponseFacts;
+use crate::rule::world::answer_in;
 
 fn answer() -> ResponseFacts {
     let json = json!({"score": 0.9, "label": "spam", "ok": true, "deep": {"n": 3}, "list": [1], "none": null});
-    ResponseFacts {
-        text: json.to_string(),
-        finish_reason: "stop",
-        json: Some(json),
-        input_tokens: 20,
-        output_tokens: 10,
-        refused: false,
-        tool_calls: 0,
-    }
+    answer_in(json)
 }
 
 fn judge(source: &str, response: &ResponseFacts) -> Verdict {
